@@ -1,0 +1,1 @@
+"""Adapters: one foreign system a file, behind a port."""

@@ -1,0 +1,1 @@
+"""Detection: rules as data, candidates from one compiled database, validators, decoded views."""

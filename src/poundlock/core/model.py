@@ -1,0 +1,293 @@
+"""The types that every part speaks: frozen, slotted, compared by value.
+
+INVARIANT: a field that may hold user text or key material is listed in `_hidden` and never shows in a `repr`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from poundlock.core.detect.engine import Detector
+    from poundlock.core.policy.decide import Policies
+
+Family = Literal["secret", "pii", "infrastructure", "identifier", "code", "injection"]
+Tier = Literal["public", "internal", "restricted"]
+Role = Literal["system", "user", "assistant", "tool"]
+SegmentKind = Literal["prose", "code", "tool_args", "tool_result", "file"]
+Origin = Literal["typed", "file", "tool", "untrusted"]
+Treatment = Literal["clear", "disguise", "impound"]
+Direction = Literal["outbound", "inbound"]
+
+TIERS: tuple[Tier, ...] = ("public", "internal", "restricted")
+
+
+class Rung(enum.StrEnum):
+    """A step of the enforcement ladder, in the words of the policies."""
+
+    SEND = "send"
+    SEND_DISGUISED = "sendDisguised"
+    SEND_LOCAL = "sendLocal"
+    SEND_APPROVED = "sendApproved"
+    BLOCKED = "blocked"
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the types: a frozen struct whose `repr` leaves out what `_hidden` names."""
+
+    _hidden: ClassVar[frozenset[str]] = frozenset()
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in self._hidden)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Segment(Value, frozen=True, kw_only=True):
+    """One string leaf of a body.
+
+    `path` leads to it from the root. `turn` counts the assistant messages before it in the body: 0 for the system
+    prompt, the tools and the first request. `opaque` text is passed as the same string and never searched.
+    `key` is the name under which the leaf stands (`password` in `{"password": "…"}`), a context for detection.
+    """
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"text", "key", "path"})
+
+    text: str
+    path: tuple[str | int, ...] = ()
+    role: Role = "user"
+    kind: SegmentKind = "prose"
+    origin: Origin = "typed"
+    turn: int = 0
+    opaque: bool = False
+    key: str = ""
+    tool: str = ""
+
+
+class Document(Value, frozen=True, kw_only=True):
+    """A decoded body: what provider and operation it is for, and its segments in the order the model reads them."""
+
+    provider: str
+    operation: str
+    segments: tuple[Segment, ...]
+    model: str = ""
+    direction: Direction = "outbound"
+    conversation: str = ""
+    tools: tuple[str, ...] = ()
+    stream: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Principal(Value, frozen=True, kw_only=True):
+    """Who acts: the human, the tool, the task, and how that was established."""
+
+    human: str
+    tool: str = "unregistered"
+    owner: str = ""
+    team: str = ""
+    task: str = ""
+    scopes: tuple[str, ...] = ()
+    device: str = ""
+    authenticated: str = "none"
+    tool_claimed: bool = True
+
+
+class Destination(Value, frozen=True, kw_only=True):
+    """Where an exchange goes, and what the vendor register says of it."""
+
+    name: str
+    vendor: str
+    plan: str = "unknown"
+    model: str = ""
+    endpoint: str = ""
+    approved: bool = False
+    dpa: bool = False
+    baa: bool = False
+    trains: bool = True
+    zero_retention: bool = False
+    retention: str = "unknown"
+    local: bool = False
+
+
+class Match(Value, frozen=True, kw_only=True):
+    """What the detector returns: a span of the text it was given (code points) and the value that it stands for.
+
+    `value` is the plain value after every decoding, so that one value has one surrogate however it was written;
+    it is equal to `text[start:end]` where nothing was decoded.
+    """
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"value"})
+
+    rule_id: str
+    family: Family
+    kind: str
+    tier: Tier
+    start: int
+    end: int
+    confidence: float
+    value: str
+
+
+class Finding(Value, frozen=True, kw_only=True):
+    """A span of a segment that a rule recognised; never the value, only its keyed fingerprint."""
+
+    rule_id: str
+    family: Family
+    kind: str
+    tier: Tier
+    segment: int
+    start: int
+    end: int
+    confidence: float
+    fingerprint: str
+
+
+class Surrogate(Value, frozen=True, kw_only=True):
+    """The stand-in for a value. `value` is there for the vault to seal, and for restoring; it is never shown."""
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"value"})
+
+    text: str
+    kind: str
+    scope: str
+    fingerprint: str
+    value: str
+
+
+class Group(Value, frozen=True, kw_only=True):
+    """What policy sees of all findings of one kind, tier and origin: never a value, never a span."""
+
+    family: Family
+    kind: str
+    tier: Tier
+    origin: Origin
+    new: bool
+    count: int
+    values: int
+    confidence: int
+
+
+class Facts(Value, frozen=True, kw_only=True):
+    """All that policy may see of an exchange. `confidence` and scores are integers of 0 to 100: Cedar has no floats."""
+
+    principal: Principal
+    destination: Destination
+    direction: Direction = "outbound"
+    tier: Tier = "public"
+    intent: str = "unsure"
+    action: str = "unsure"
+    groups: tuple[Group, ...] = ()
+    repository: str = ""
+    environment: str = ""
+    labels: tuple[str, ...] = ()
+
+
+class Reason(Value, frozen=True, kw_only=True):
+    """A policy that determined an answer, with its annotations."""
+
+    policy: str
+    effect: Literal["permit", "forbid"]
+    reason: str = ""
+    advice: str = ""
+    control: str = ""
+
+
+class Decision(Value, frozen=True, kw_only=True):
+    """The answer of the ladder, with its reasons and its errors; `treatments` stand beside the findings, in order."""
+
+    id: str
+    rung: Rung
+    treatments: tuple[Treatment, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    advice: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    snapshot: str = ""
+    mode: Literal["enforce", "monitor"] = "enforce"
+    would: str = ""
+
+
+class Sink(Value, frozen=True, kw_only=True):
+    """Where an answer's text would go if it were restored: the reader, a local file, a local command, a remote tool."""
+
+    kind: Literal["display", "file", "command", "function", "remote"]
+    tool: str = ""
+    network: bool = False
+
+
+class ScopeKey(Value, frozen=True, kw_only=True):
+    """The keys of one scope, derived from its data key: one mints surrogates, one makes fingerprints."""
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"mint", "fingerprint"})
+
+    scope: str
+    mint: bytes
+    fingerprint: bytes
+
+
+class Context(Value, frozen=True, kw_only=True):
+    """What the shell loaded for one inspection: who, where to, and what this conversation already holds.
+
+    `issued`: surrogates of this scope that this conversation already uses, by canonical surrogate text.
+    `refused`: fingerprints of newly typed values for which an exchange of this conversation was blocked before.
+    """
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"issued"})
+
+    principal: Principal
+    destination: Destination
+    issued: Mapping[str, Surrogate] = {}
+    refused: frozenset[str] = frozenset()
+    labels: tuple[str, ...] = ()
+    repository: str = ""
+    environment: str = ""
+    approvals: frozenset[str] = frozenset()
+
+
+class Snapshot(Value, frozen=True, kw_only=True):
+    """The immutable set that a decision is made with; `digest` names it in every record."""
+
+    _hidden: ClassVar[frozenset[str]] = frozenset({"detector", "policies"})
+
+    detector: Detector
+    policies: Policies
+    digest: str
+    unknown_tier: Tier = "internal"
+    mode: Literal["enforce", "monitor"] = "enforce"
+
+
+class FindingSummary(Value, frozen=True, kw_only=True):
+    """What a record keeps of one group of equal findings: rule, treatment, origin and counts."""
+
+    rule_id: str
+    kind: str
+    tier: Tier
+    origin: Origin
+    new: bool
+    treatment: Treatment
+    count: int
+    fingerprints: tuple[str, ...]
+
+
+class Draft(Value, frozen=True, kw_only=True):
+    """A record before the append gives it `seq`, `prev` and `hash`. `body` holds only JSON values without user text."""
+
+    kind: str
+    id: str
+    at: int
+    body: Mapping[str, Any]
+
+
+class Record(Value, frozen=True, kw_only=True):
+    """One entry of the audit log. `at` is nanoseconds since the epoch, UTC; hashes are hex SHA-256."""
+
+    seq: int
+    at: int
+    kind: str
+    id: str
+    body: Mapping[str, Any]
+    prev: str
+    hash: str

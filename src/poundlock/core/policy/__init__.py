@@ -1,0 +1,1 @@
+"""Policy: the ladder in Cedar, its schema and the default pack."""

@@ -1,0 +1,1 @@
+"""The shell: awaits, and holds no detection or policy logic."""

@@ -1,0 +1,1 @@
+"""Listeners: routes of the data plane and of the control plane."""

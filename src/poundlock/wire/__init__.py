@@ -1,0 +1,1 @@
+"""Pure codecs: provider bytes to documents and back."""

@@ -1,0 +1,72 @@
+"""The contract of a wire format: what a provider's module gives, and nothing else may learn a provider's name.
+
+A body is decoded once (msgspec, the only JSON), its string leaves become segments, and what is sent is encoded from
+the very tree that was inspected. INVARIANT: no raw splice, no second parser.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from poundlock.core.model import Document, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from poundlock.core.stream import Homeward
+
+RouteTreatment = Literal["inspect", "pass", "refuse"]
+
+
+class Route(Value, frozen=True, kw_only=True):
+    """One row of the route table. `path` is a regular expression on the whole path, without the query.
+
+    `treatment` says what is done: body inspected, passed with `reason`, or refused with `reason`.
+    """
+
+    method: str
+    path: str
+    operation: str
+    treatment: RouteTreatment = "inspect"
+    reason: str = ""
+
+
+class Body(Protocol):
+    """A decoded body: its document, and the way back to bytes."""
+
+    document: Document
+
+    def encode(self, texts: Mapping[int, str]) -> bytes:
+        """Give the body's bytes with the texts of these segments (by index) replaced."""
+
+
+class StreamCodec(Protocol):
+    """An answer on its way home, incremental: framing, restoring in text and tool calls, framing again."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes from upstream, cut anywhere, and give those that the client may have now.
+
+        Raises: `UpstreamFault` for what can't be framed (an event past the limit, say).
+        """
+
+    def finish(self) -> bytes:
+        """Give what was held back; the upstream has ended, properly or not."""
+
+
+class Wire(Protocol):
+    """One provider's format."""
+
+    provider: str
+    routes: tuple[Route, ...]
+
+    def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str]) -> Body:
+        """Decode a request body; header names are lower case. Raises `ClientFault`."""
+
+    def encode_answer(self, route: Route, body: bytes, homeward: Homeward) -> bytes:
+        """Restore in a whole (not streamed) JSON answer; bytes are returned unchanged where nothing is restored."""
+
+    def stream(self, route: Route, content_type: str, homeward: Homeward) -> StreamCodec:
+        """Give the codec of a streamed answer of this content type. Raises `UpstreamFault` for an unknown one."""
+
+    def refusal(self, status: int, message: str, *, code: str = "") -> bytes:
+        """Give an error body in the provider's own shape."""
