@@ -1,0 +1,1 @@
+"""Tests of Poundlock; the folders mirror the source tree."""
