@@ -1,0 +1,189 @@
+"""Settings: the text of `poundlock.toml` becomes one frozen value. Everything has a default.
+
+It never reads a file or an environment variable: the caller brings the text.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from poundlock.core.errors import ConfigFault
+
+Mode = Literal["enforce", "monitor"]
+Profile = Literal["personal", "team", "strict"]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; a key that nobody knows is an error, since a misspelt setting must not be a silent one."""
+
+
+class Gateway(_Section, frozen=True, kw_only=True):
+    """The data plane's listener and its limits."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8787
+    workers: Annotated[int, Meta(ge=1, le=256, description="Worker processes.")] = 1
+    hosts: Annotated[
+        tuple[str, ...], Meta(description="Names accepted in the `Host` header besides the loopback names.")
+    ] = ()
+    origins: Annotated[
+        tuple[str, ...], Meta(description="Values accepted in the `Origin` header; a web page is refused otherwise.")
+    ] = ()
+    max_body: Annotated[int, Meta(ge=1024, description="Largest request body, decoded, in bytes.")] = 67_108_864
+    max_answer: Annotated[int, Meta(ge=1024, description="Largest answer that is not streamed, in bytes.")] = 67_108_864
+    drain_seconds: Annotated[
+        int, Meta(ge=0, le=3600, description="How long open streams may go on when the gateway stops.")
+    ] = 30
+    memo_bytes: Annotated[
+        int, Meta(ge=0, description="Memory for recognising text that was inspected before, per worker, in bytes.")
+    ] = 67_108_864
+
+
+class State(_Section, frozen=True, kw_only=True):
+    """Where the vault, the audit log and the keys live."""
+
+    directory: Annotated[
+        str, Meta(description="Folder (0700). Empty: `$XDG_STATE_HOME/poundlock`, else `~/.local/state/poundlock`.")
+    ] = ""
+    master_key: Annotated[
+        Literal["file", "keyring"],
+        Meta(description="Where the master key is kept; `POUNDLOCK_MASTER_KEY` in the environment goes first."),
+    ] = "file"
+
+
+class Audit(_Section, frozen=True, kw_only=True):
+    """The audit log's signed heads."""
+
+    heads: Annotated[
+        str,
+        Meta(description="Second place for signed heads: a file, best on another disk. Empty: beside the log."),
+    ] = ""
+    head_every: Annotated[int, Meta(ge=1, description="Records from one signed head to the next.")] = 64
+
+
+class Policy(_Section, frozen=True, kw_only=True):
+    """Policies beside the default pack."""
+
+    files: Annotated[tuple[str, ...], Meta(description="Cedar files that join the default pack.")] = ()
+    default_pack: Annotated[bool, Meta(description="Whether the default pack is in force.")] = True
+
+
+class Rules(_Section, frozen=True, kw_only=True):
+    """Detection rules and names beside the shipped ones."""
+
+    files: Annotated[tuple[str, ...], Meta(description="Rule files (TOML) that join the shipped pack.")] = ()
+    names: Annotated[
+        tuple[str, ...], Meta(description="Files with internal names: customers, projects, code names; one a line.")
+    ] = ()
+    hosts: Annotated[
+        tuple[str, ...], Meta(description="Internal domains: every host under them is infrastructure.")
+    ] = ()
+    unknown_tier: Annotated[
+        Literal["", "public", "internal", "restricted"],
+        Meta(description="Tier of what no rule could place. Empty: internal, and restricted in the strict profile."),
+    ] = ""
+
+
+class Answers(_Section, frozen=True, kw_only=True):
+    """What is done with answers."""
+
+    scan: Annotated[bool, Meta(description="Search answers, too, and record what they held.")] = True
+
+
+class Provider(_Section, frozen=True, kw_only=True):
+    """One provider, `[providers.NAME]`: served under `/p/NAME/`, and at its own paths if its name is the format's."""
+
+    upstream: Annotated[str, Meta(description="Base URL, `https://api.example.com`.")]
+    format: Annotated[
+        Literal["", "anthropic", "openai"], Meta(description="Wire format. Empty: told from the path.")
+    ] = ""
+    vendor: Annotated[str, Meta(description="Vendor id in the register. Empty: the provider's name.")] = ""
+    plan: Annotated[str, Meta(description="Plan id in the register, as in `poundlock vendors`.")] = ""
+    approved: Annotated[bool, Meta(description="Whether the organisation approved this vendor and account.")] = False
+    local: Annotated[bool, Meta(description="Whether it runs inside the boundary.")] = False
+    key_env: Annotated[
+        str,
+        Meta(
+            description="Environment variable of the gateway that holds the key it puts on; "
+            "only for an exchange that carries Poundlock's credential."
+        ),
+    ] = ""
+    ca_file: Annotated[str, Meta(description="Certificates (PEM) to trust for it, besides the system's.")] = ""
+
+
+DEFAULT_PROVIDERS: dict[str, Provider] = {
+    "anthropic": Provider(upstream="https://api.anthropic.com", format="anthropic", vendor="anthropic"),
+    "openai": Provider(upstream="https://api.openai.com", format="openai", vendor="openai"),
+}
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """All of `poundlock.toml`."""
+
+    profile: Annotated[
+        Profile,
+        Meta(description="`personal`: one developer. `team`: known tools only. `strict`: unknown is restricted."),
+    ] = "personal"
+    mode: Annotated[Mode, Meta(description="`enforce`, or `monitor`: decide and record, change nothing.")] = "enforce"
+    gateway: Gateway = Gateway()
+    state: State = State()
+    audit: Audit = Audit()
+    policy: Policy = Policy()
+    rules: Rules = Rules()
+    answers: Answers = Answers()
+    providers: dict[str, Provider] = {}
+
+    def provider(self, name: str) -> Provider | None:
+        """Give the provider of this name: configured, else a default one, else None."""
+        return self.providers.get(name) or DEFAULT_PROVIDERS.get(name)
+
+
+def load(text: str, *, source: str = "poundlock.toml") -> Settings:
+    """Read settings from TOML text. Raises `ConfigFault` naming the file, the key and what was expected."""
+    try:
+        tree: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise ConfigFault(f"{source} is not valid TOML: {fault}", advice="Correct the line that is named.") from None
+    try:
+        settings = msgspec.convert(tree, Settings)
+    except msgspec.ValidationError as fault:
+        raise ConfigFault(
+            f"{source}: {fault}", advice="`poundlock init --print` shows every setting with its default."
+        ) from None
+    for name, provider in settings.providers.items():
+        if not name.replace("-", "").replace("_", "").isalnum():
+            raise ConfigFault(f"{source}: a provider's name has letters, digits, '-' and '_' only")
+        if not provider.upstream.startswith(("https://", "http://")):
+            raise ConfigFault(
+                f"{source}: providers.{name}.upstream must begin with https:// (or http:// on a loopback address)"
+            )
+    return settings
+
+
+def describe() -> list[tuple[str, str, str, str]]:
+    """Give every setting as (name, type, default, description), in the order of the file, for the reference."""
+    rows: list[tuple[str, str, str, str]] = []
+
+    def section(prefix: str, struct: type[msgspec.Struct]) -> None:
+        for field in msgspec.structs.fields(struct):
+            kind: Any = field.type
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+                section(f"{prefix}{field.name}.", kind)
+                continue
+            if field.name == "providers":
+                section("providers.NAME.", Provider)
+                continue
+            description = next(
+                (str(meta.description) for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta)), ""
+            )
+            plain = getattr(kind, "__origin__", kind)
+            default = "required" if field.default is msgspec.NODEFAULT else msgspec.json.encode(field.default).decode()
+            name = getattr(plain, "__name__", str(plain)) if isinstance(plain, type) else str(plain)
+            rows.append((prefix + field.name, name.replace("typing.", ""), default, description))
+
+    section("", Settings)
+    return rows
