@@ -1,0 +1,100 @@
+"""The command line: one module a command, loaded only when it is asked for.
+
+Start-up is a feature: `scan`, `redact` and `hook` run in a developer's inner loop. So this file imports next to
+nothing, and argparse is the only parser (docs/adr/0002).
+
+Exit 0: clean. Exit 1: findings, or refused. Exit 2: usage or fault. `run` passes the command's own code.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "demo": ("demo", "see the lock at work, offline, in a minute"),
+    "run": ("run", "run a tool behind the gateway"),
+    "serve": ("serve", "run the gateway"),
+    "init": ("init", "write the configuration and a credential"),
+    "doctor": ("doctor", "check the installation and say what to mend"),
+    "scan": ("scan", "search files for what must not leave"),
+    "detect": ("detect", "search texts (NDJSON in, NDJSON out)"),
+    "redact": ("redact", "make a text safe (text in, text out)"),
+    "rules": ("rules", "list the detection rules"),
+    "explain": ("explain", "say why a decision was made"),
+    "policy": ("policy", "check, test and show the policies"),
+    "audit": ("audit", "verify, show and export the audit log"),
+    "completion": ("completion", "print shell completion"),
+}
+"""Each command with its module under `poundlock.cli` and its one line of help."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    name = arguments[0] if arguments else ""
+    if name in COMMANDS:
+        return _run(name, arguments)
+    if name in {"-V", "--version"}:
+        from poundlock import __version__  # noqa: PLC0415 (start-up)
+
+        sys.stdout.write(f"poundlock {__version__}\n")
+        return 0
+    if name in {"", "-h", "--help", "help"}:
+        sys.stdout.write(_help())
+        return 0 if name else 2
+    close = _close_to(name)
+    sys.stderr.write(f"poundlock: there is no command {name!r}.{close}\nTry `poundlock --help`.\n")
+    return 2
+
+
+def parser(names: tuple[str, ...] = tuple(COMMANDS)):  # type: ignore[no-untyped-def]  # noqa: ANN201 (argparse is loaded late)
+    """Give the parser of these commands; all of them for completion and for the reference."""
+    import argparse  # noqa: PLC0415 (start-up)
+
+    root = argparse.ArgumentParser(prog="poundlock", description="The gate between AI tools and model providers.")
+    subparsers = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in names:
+        import_module(f"poundlock.cli.{COMMANDS[name][0]}").add_parser(subparsers)
+    return root
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    from poundlock.core.errors import Fault  # noqa: PLC0415 (start-up)
+
+    module = import_module(f"poundlock.cli.{COMMANDS[name][0]}")
+    try:
+        return int(module.run(parser((name,)).parse_args(arguments)))
+    except Fault as fault:
+        sys.stderr.write(f"poundlock: {fault.message}\n" + (f"  {fault.advice}\n" if fault.advice else ""))
+        return 2
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is wrong, and nothing more is to be said.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{line}" for name, (_, line) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: poundlock COMMAND …",
+            "",
+            "The gate between developers' AI tools and model providers.",
+            "",
+            *lines,
+            "",
+            "`poundlock COMMAND --help` says more. Start with `poundlock demo`, then `poundlock run -- claude`.",
+            "",
+        ]
+    )
+
+
+def _close_to(name: str) -> str:
+    import difflib  # noqa: PLC0415 (only for a mistake)
+
+    close = difflib.get_close_matches(name, COMMANDS, 1)
+    return f" Did you mean {close[0]!r}?" if close else ""

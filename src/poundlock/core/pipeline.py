@@ -1,0 +1,232 @@
+"""inspect(): detect → classify → decide → transform → record. Pure: the shell brings time, keys and what it knows.
+
+MCP, hooks, `scan` and the gateway call this same function. It must never raise for what a text holds: what policy
+can't answer is a blocked decision.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from poundlock.core import classify, conversation, surrogates, transform
+from poundlock.core.model import Decision, Document, Draft, Facts, FindingSummary, Rung, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from poundlock.core.conversation import Memo, Recognised
+    from poundlock.core.model import Context, Finding, Group, ScopeKey, Snapshot, Surrogate, Treatment
+
+FINGERPRINTS_KEPT = 64
+"""A record names at most this many values of one summary; the count is always whole."""
+
+
+class Verdict(Value, frozen=True, kw_only=True):
+    """What is to be done with an exchange.
+
+    `texts`: new texts of the segments that change, by index. `issued`: surrogates that may be restored on the way
+    home, by text. `fresh`: those of them that the vault must know before the exchange leaves. `refused`: fingerprints
+    to remember when the exchange is blocked.
+    """
+
+    _hidden = frozenset({"texts", "issued", "document"})
+
+    document: Document
+    decision: Decision
+    texts: Mapping[int, str]
+    issued: Mapping[str, Surrogate]
+    fresh: tuple[Surrogate, ...]
+    refused: tuple[str, ...]
+    draft: Draft
+    findings: tuple[Finding, ...]
+
+
+def inspect(
+    document: Document,
+    context: Context,
+    snapshot: Snapshot,
+    key: ScopeKey,
+    at: int,
+    *,
+    id: str,  # noqa: A002 (the word that records use)
+    memo: Memo | None = None,
+) -> Verdict:
+    """Inspect one document and decide what is done with it.
+
+    `at` is nanoseconds since the epoch; `id` names the decision; `memo` remembers strings that were inspected before.
+    """
+    memo = memo if memo is not None else conversation.Memo(0)
+    recognised = conversation.recognise(
+        document, snapshot.detector, key, context.issued, memo, snapshot.digest.encode()
+    )
+    findings = recognised.findings
+    newly = _newly(document, findings, context.refused)
+    groups, group_of = classify.groups(document, findings, newly)
+    tier, tier_reasons = classify.tier(findings, document, snapshot.unknown_tier)
+    facts = Facts(
+        principal=context.principal,
+        destination=context.destination,
+        direction=document.direction,
+        tier=tier,
+        groups=groups,
+        repository=context.repository,
+        environment=context.environment,
+        labels=context.labels,
+    )
+    answer = snapshot.policies.decide(facts)
+    wanted = tuple(answer.treatments[group_of[i]] for i in range(len(findings)))
+    monitor = snapshot.mode == "monitor"
+    treatments: tuple[Treatment, ...] = tuple("clear" for _ in findings) if monitor else wanted
+    rung = Rung.SEND if monitor else answer.rung
+    decision = Decision(
+        id=id,
+        rung=rung,
+        treatments=treatments,
+        reasons=answer.reasons,
+        advice=answer.advice,
+        errors=answer.errors,
+        snapshot=snapshot.digest,
+        mode=snapshot.mode,
+        would=answer.rung.value if monitor else "",
+    )
+    leaves = rung in {Rung.SEND, Rung.SEND_DISGUISED}
+    texts: Mapping[int, str] = {}
+    issued: dict[str, Surrogate] = {}
+    if leaves:
+        texts = transform.apply(document, findings, treatments, recognised.surrogates)
+        issued = _issued(recognised, treatments, context.issued)
+    fresh = tuple(surrogate for text, surrogate in issued.items() if text not in context.issued)
+    refused = () if leaves else _refused(document, findings, newly)
+    draft = Draft(
+        kind="exchange",
+        id=id,
+        at=at,
+        body=_body(document, context, decision, groups, tier, tier_reasons, recognised, wanted, group_of, fresh, key),
+    )
+    return Verdict(
+        document=document,
+        decision=decision,
+        texts=texts,
+        issued=issued,
+        fresh=fresh,
+        refused=refused,
+        draft=draft,
+        findings=findings,
+    )
+
+
+def _newly(document: Document, findings: Sequence[Finding], refused: frozenset[str]) -> tuple[bool, ...]:
+    """Tell of each finding whether it is new in this turn.
+
+    New is what stands after the last answer of the model. A value for which the conversation was refused before is
+    old as soon as the person has typed something after it: the session goes on without it (promise 11).
+    """
+    segments = document.segments
+    last_turn = max((segment.turn for segment in segments), default=0)
+    last_typed = max((i for i, s in enumerate(segments) if s.origin == "typed" and s.role == "user"), default=-1)
+    return tuple(
+        segments[finding.segment].turn == last_turn
+        and segments[finding.segment].role != "assistant"
+        and not (finding.fingerprint in refused and finding.segment < last_typed)
+        for finding in findings
+    )
+
+
+def _refused(document: Document, findings: Sequence[Finding], newly: Sequence[bool]) -> tuple[str, ...]:
+    """Give the fingerprints of what was newly typed in an exchange that is refused."""
+    typed = (
+        finding.fingerprint
+        for finding, new in zip(findings, newly, strict=True)
+        if new and document.segments[finding.segment].origin == "typed"
+    )
+    return tuple(dict.fromkeys(typed))
+
+
+def _issued(
+    recognised: Recognised, treatments: Sequence[Treatment], remembered: Mapping[str, Surrogate]
+) -> dict[str, Surrogate]:
+    """Give the surrogates that this exchange's answer may hold, by text."""
+    issued = dict(remembered)
+    for finding, treatment in zip(recognised.findings, treatments, strict=True):
+        if treatment == "disguise":
+            surrogate = recognised.surrogates[finding.fingerprint]
+            issued[surrogate.text] = surrogate
+    return issued
+
+
+def _body(
+    document: Document,
+    context: Context,
+    decision: Decision,
+    groups: Sequence[Group],
+    tier: str,
+    tier_reasons: Sequence[str],
+    recognised: Recognised,
+    wanted: Sequence[Treatment],
+    group_of: Sequence[int],
+    fresh: Sequence[Surrogate],
+    key: ScopeKey,
+) -> dict[str, Any]:
+    """Give a record's body: JSON values of our own making, never a client's text (INVARIANT)."""
+    principal, destination = context.principal, context.destination
+    return {
+        "direction": document.direction,
+        "provider": document.provider,
+        "operation": document.operation,
+        "conversation": surrogates.fingerprint(document.conversation, key),
+        "principal": {name: getattr(principal, name) for name in principal.__struct_fields__ if name != "scopes"},
+        "destination": {name: getattr(destination, name) for name in destination.__struct_fields__},
+        "decision": {
+            "rung": decision.rung.value,
+            "mode": decision.mode,
+            "would": decision.would,
+            "reasons": [reason.policy for reason in decision.reasons],
+            "advice": list(decision.advice),
+            "errors": list(decision.errors),
+        },
+        "snapshot": decision.snapshot,
+        "tier": tier,
+        "tier_reasons": list(tier_reasons),
+        "groups": [{name: getattr(group, name) for name in group.__struct_fields__} for group in groups],
+        "findings": [_plain(summary) for summary in _summaries(recognised.findings, groups, group_of, wanted)],
+        "surrogates": len(fresh),
+        "tightened": recognised.late,
+        "notes": list(document.notes),
+        "sizes": {
+            "segments": len(document.segments),
+            "characters": sum(len(segment.text) for segment in document.segments),
+        },
+    }
+
+
+def _plain(summary: FindingSummary) -> dict[str, Any]:
+    row = {name: getattr(summary, name) for name in summary.__struct_fields__}
+    return {**row, "fingerprints": list(summary.fingerprints)}
+
+
+def _summaries(
+    findings: Sequence[Finding], groups: Sequence[Group], group_of: Sequence[int], treatments: Sequence[Treatment]
+) -> list[FindingSummary]:
+    """Give the findings as counts by rule, group and treatment."""
+    counts: Counter[tuple[str, int, Treatment]] = Counter()
+    values: dict[tuple[str, int, Treatment], dict[str, None]] = {}
+    for finding, group, treatment in zip(findings, group_of, treatments, strict=True):
+        name = (finding.rule_id, group, treatment)
+        counts[name] += 1
+        kept = values.setdefault(name, {})
+        if len(kept) < FINGERPRINTS_KEPT:
+            kept[finding.fingerprint] = None
+    return [
+        FindingSummary(
+            rule_id=rule_id,
+            kind=groups[group].kind,
+            tier=groups[group].tier,
+            origin=groups[group].origin,
+            new=groups[group].new,
+            treatment=treatment,
+            count=count,
+            fingerprints=tuple(values[rule_id, group, treatment]),
+        )
+        for (rule_id, group, treatment), count in counts.items()
+    ]

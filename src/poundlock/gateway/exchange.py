@@ -1,0 +1,371 @@
+"""THE STRAIGHT LINE: one request from socket to upstream and back, readable top to bottom.
+
+It awaits and joins; it holds no detection and no policy. Whatever goes wrong refuses, in the client's own error
+shape, with a reason and a next step (HTTP 400: clients retry others). INVARIANT: the connection upstream is not used
+before `log.commit` has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from poundlock.core import pipeline, surrogates
+from poundlock.core.errors import ClientFault, Fault, UpstreamFault
+from poundlock.core.model import Context, Destination, Document, Draft, Rung, ScopeKey, Segment, Sink
+from poundlock.core.stream import Homeward, StreamScanner
+from poundlock.gateway import http
+from poundlock.ports import Entry
+from poundlock.wire import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from poundlock.config import Provider, Settings
+    from poundlock.core.conversation import Memo
+    from poundlock.core.model import Principal, Snapshot, Surrogate
+    from poundlock.core.pipeline import Verdict
+    from poundlock.core.register import Register
+    from poundlock.gateway.http import Request, Respond
+    from poundlock.gateway.snapshot import Snapshots
+    from poundlock.ports import AuditLog, Clock, Identity, Upstream, UpstreamResponse, Vault
+    from poundlock.wire.base import Body, Route, Wire
+
+INLINE_BODY = 262_144
+"""Bodies up to this size (bytes) are inspected on the event loop; longer work goes to a thread."""
+_MODEL = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
+
+
+class Way(NamedTuple):
+    """Where a request goes: the provider by name, its wire format and its route."""
+
+    name: str
+    provider: Provider
+    wire: Wire
+    route: Route
+
+
+class Held(NamedTuple):
+    """What is known of an exchange so far, for a refusal to say."""
+
+    id: str
+    wire: Wire
+
+
+class Exchange:
+    """One object a worker; called once a request."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        snapshots: Snapshots,
+        vault: Vault,
+        log: AuditLog,
+        upstream: Upstream,
+        identity: Identity,
+        clock: Clock,
+        register: Register,
+        memo: Memo,
+        keys: Mapping[str, str],
+        new_id: Callable[[], str],
+    ) -> None:
+        """Join the adapters. `keys` are the provider keys that Poundlock holds, by provider name."""
+        self.settings = settings
+        self.snapshots = snapshots
+        self.vault = vault
+        self.log = log
+        self.upstream = upstream
+        self.identity = identity
+        self.clock = clock
+        self.register = register
+        self.memo = memo
+        self.keys = keys
+        self.new_id = new_id
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, request: Request, respond: Respond) -> None:
+        """Take one request to its end: an answer, or a refusal. A client that goes away cancels this call."""
+        held = Held(self.new_id(), registry.shape(request.path, request.header_map, self._format(request.provider)))
+        try:
+            await self._line(request, respond, held)
+        except Fault as fault:
+            await self._refuse(respond, held, fault.message, fault.advice)
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 (promise 6: whatever it is, nothing may leave)
+            await self._refuse(
+                respond, held, "Poundlock met an error of its own and sent nothing.", "Run `poundlock doctor`."
+            )
+
+    async def _line(self, request: Request, respond: Respond, held: Held) -> None:
+        """The line itself."""
+        if request.fault is not None:
+            raise request.fault
+        principal = await self.identity.authenticate(request.token, request.header_map, request.peer)
+        if principal is None:
+            raise ClientFault(
+                "Poundlock does not know this caller.",
+                advice="Start the tool with `poundlock run -- TOOL`, or give it a credential from `poundlock init`.",
+            )
+        way = self._way(request)
+        snapshot = self.snapshots.current
+        key = await self.vault.scope_key(principal.human)
+        body = self._decode(way, request)
+        destination = self._destination(way, body.document)
+        remembered = await self.vault.remembered(key.scope, surrogates.fingerprint(body.document.conversation, key))
+        context = Context(
+            principal=principal,
+            destination=destination,
+            issued={surrogate.text: surrogate for surrogate in remembered.issued},
+            refused=remembered.refused,
+        )
+        verdict = await self._inspect(body, context, snapshot, key, held, len(request.body))
+        await self.log.commit(
+            Entry(
+                draft=verdict.draft,
+                scope=key.scope,
+                conversation=surrogates.fingerprint(body.document.conversation, key),
+                surrogates=verdict.fresh,
+                refused=verdict.refused,
+            )
+        )
+        if verdict.decision.rung not in {Rung.SEND, Rung.SEND_DISGUISED}:
+            await self._stopped(respond, held, verdict)
+            return
+        headers = http.forwarded(request.headers, self._credential(way, principal))
+        sent = body.encode(verdict.texts) if request.body else None
+        response = await self.upstream.send(request.method, self._url(way, request), headers, sent)
+        try:
+            await self._home(way, response, respond, held, verdict, snapshot, context)
+        finally:
+            await response.close()
+
+    async def _inspect(
+        self, body: Body, context: Context, snapshot: Snapshot, key: ScopeKey, held: Held, size: int
+    ) -> Verdict:
+        """Inspect here, or in a thread where it would keep other exchanges waiting."""
+
+        def work() -> Verdict:
+            return pipeline.inspect(
+                body.document, context, snapshot, key, self.clock.now(), id=held.id, memo=self.memo
+            )
+
+        return work() if size <= INLINE_BODY else await asyncio.to_thread(work)
+
+    async def _home(
+        self,
+        way: Way,
+        response: UpstreamResponse,
+        respond: Respond,
+        held: Held,
+        verdict: Verdict,
+        snapshot: Snapshot,
+        context: Context,
+    ) -> None:
+        """Bring the answer home: framing, restoring, framing again; then the closing record."""
+        scanner = StreamScanner(snapshot.detector.detect) if self.settings.answers.scan else None
+
+        def permit(surrogate: Surrogate, sink: Sink) -> bool:
+            return snapshot.policies.restore(context.principal, context.destination, surrogate.kind, sink)
+
+        homeward = Homeward(verdict.issued, permit, scanner)
+        kind = http.content_type(response.headers)
+        headers = [*http.returned(response.headers), ("x-poundlock-decision", held.id), *_told(verdict)]
+        ended, received, given = "client gone", 0, 0
+        try:
+            if response.status >= 400 or way.route.treatment != "inspect" or not http.restorable(kind):  # noqa: PLR2004
+                await respond.start(response.status, headers)
+                async for chunk in response.chunks():
+                    received += len(chunk)
+                    given += len(chunk)
+                    await respond.send(chunk)
+            elif kind == "application/json":
+                whole = bytearray()
+                async for chunk in response.chunks():
+                    whole += chunk
+                    received += len(chunk)
+                    if received > self.settings.gateway.max_answer:
+                        raise UpstreamFault(
+                            "The provider's answer is larger than gateway.max_answer.",
+                            advice="Ask for a streamed answer, or raise the limit.",
+                        )
+                answer = way.wire.encode_answer(way.route, bytes(whole), homeward)
+                given = len(answer)
+                await respond.start(response.status, headers)
+                await respond.send(answer)
+            else:
+                codec = way.wire.stream(way.route, kind, homeward)
+                await respond.start(response.status, headers)
+                try:
+                    async for chunk in response.chunks():
+                        received += len(chunk)
+                        if out := codec.feed(chunk):
+                            given += len(out)
+                            await respond.send(out)
+                except UpstreamFault:
+                    if out := codec.finish():
+                        await respond.send(out)
+                    raise
+                if out := codec.finish():
+                    given += len(out)
+                    await respond.send(out)
+            await respond.end()
+            ended = "complete"
+        except UpstreamFault:
+            ended = "upstream broke"
+            raise
+        finally:
+            self._close_record(held, verdict, response.status, ended, received, given, homeward, scanner)
+
+    def _close_record(
+        self,
+        held: Held,
+        verdict: Verdict,
+        status: int,
+        ended: str,
+        received: int,
+        given: int,
+        homeward: Homeward,
+        scanner: StreamScanner | None,
+    ) -> None:
+        """Queue the closing record; the client doesn't wait for it."""
+        draft = Draft(
+            kind="closing",
+            id=held.id,
+            at=self.clock.now(),
+            body={
+                "status": status,
+                "ended": ended,
+                "received": received,
+                "given": given,
+                "milliseconds": (self.clock.now() - verdict.draft.at) // 1_000_000,
+                "restored": dict(homeward.restored_kinds),
+                "left": dict(homeward.left_kinds),
+                "answer": dict(scanner.counts) if scanner else {},
+            },
+        )
+
+        async def write() -> None:
+            try:
+                await self.log.commit(Entry(draft=draft))
+            except Fault:
+                self.unclosed += 1
+
+        task = asyncio.get_running_loop().create_task(write())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    unclosed = 0
+    """Closing records that could not be written; exchanges themselves refuse when theirs can't."""
+
+    async def close(self) -> None:
+        """Wait for the closing records that are under way."""
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    async def _stopped(self, respond: Respond, held: Held, verdict: Verdict) -> None:
+        """Tell the client what was stopped, why, and what to do instead."""
+        decision = verdict.decision
+        why = [reason.reason for reason in decision.reasons if reason.reason]
+        await self._refuse(
+            respond, held, " ".join(dict.fromkeys(why)) or "Policy stopped this request.", " ".join(decision.advice)
+        )
+
+    async def _refuse(self, respond: Respond, held: Held, message: str, advice: str) -> None:
+        """Answer in the provider's own error shape; where an answer has begun already, end it."""
+        if respond.started:
+            await respond.abort()
+            return
+        text = " ".join(part for part in ("Poundlock:", message, advice, f"(poundlock explain {held.id})") if part)
+        body = held.wire.refusal(400, text, code="poundlock_refused")
+        headers = [
+            ("content-type", "application/json"),
+            ("x-should-retry", "false"),
+            ("x-poundlock-decision", held.id),
+        ]
+        await respond.start(400, headers)
+        await respond.send(body)
+        await respond.end()
+
+    def _format(self, name: str | None) -> str:
+        provider = self.settings.provider(name) if name else None
+        return provider.format if provider else ""
+
+    def _way(self, request: Request) -> Way:
+        """Find provider, wire and route. Raises `ClientFault` for what is not in the route table."""
+        wire, route = registry.resolve(
+            request.method, request.path, request.header_map, self._format(request.provider)
+        )
+        name = request.provider or wire.provider
+        provider = self.settings.provider(name)
+        if provider is None:
+            raise ClientFault(
+                "No provider of this name is configured.",
+                advice="Add [providers.NAME] with its upstream to poundlock.toml.",
+            )
+        if route.treatment == "refuse":
+            raise ClientFault(f"This route is refused: {route.reason}.", advice="See `poundlock doctor --coverage`.")
+        return Way(name, provider, wire, route)
+
+    def _decode(self, way: Way, request: Request) -> Body:
+        """Decode the body; the query's values are inspected with it."""
+        if way.route.treatment == "inspect" and request.body:
+            body = way.wire.decode_request(way.route, request.body, request.header_map)
+        elif request.body:
+            raise ClientFault("This route takes no body.", advice="See `poundlock doctor --coverage`.")
+        else:
+            body = registry.Empty(
+                Document(provider=way.wire.provider, operation=way.route.operation, segments=())
+            )
+        self._search_query(request)
+        return body
+
+    def _search_query(self, request: Request) -> None:
+        """Refuse a query that holds something: it can't be disguised without changing where the request goes."""
+        for text in http.query_values(request.query):
+            if self.snapshots.current.detector.detect(text):
+                raise ClientFault(
+                    "The request's address holds a sensitive value.", advice="Send it in a header or in the body."
+                )
+
+    def _destination(self, way: Way, document: Document) -> Destination:
+        """Say where the exchange goes, with what the register knows of it."""
+        model = document.model if _MODEL.fullmatch(document.model) else ""
+        return self.register.destination(
+            name=way.name,
+            vendor=way.provider.vendor or way.name,
+            plan=way.provider.plan,
+            model=model,
+            endpoint=way.provider.upstream,
+            approved=way.provider.approved,
+            local=way.provider.local,
+            at=self.clock.now(),
+        )
+
+    def _credential(self, way: Way, principal: Principal) -> tuple[str, str] | None:
+        """Give the provider key that Poundlock holds, only for who carries Poundlock's own credential."""
+        key = self.keys.get(way.name)
+        if key is None or principal.authenticated != "credential":
+            return None
+        return http.key_header(way.wire.provider, key)
+
+    def _url(self, way: Way, request: Request) -> str:
+        query = f"?{request.query}" if request.query else ""
+        return f"{way.provider.upstream.rstrip('/')}{request.raw_path}{query}"
+
+
+def _told(verdict: Verdict) -> list[tuple[str, str]]:
+    """Give what a developer may want to hear, out of protocol: response headers."""
+    counted = [treatment for treatment in verdict.decision.treatments if treatment != "clear"]
+    told = [("x-poundlock-rung", verdict.decision.rung.value)]
+    if counted:
+        told.append(
+            ("x-poundlock-treated", f"disguise={counted.count('disguise')}, impound={counted.count('impound')}")
+        )
+    return told
+
+
+def segment_of(text: str) -> Segment:
+    """Give a text of its own as a segment."""
+    return Segment(text=text)
