@@ -103,3 +103,45 @@ class Clock(Protocol):
 
     def now(self) -> int:
         """Nanoseconds since the epoch, UTC."""
+
+
+class Sealing(Protocol):
+    """What one scope's data key does: give the scope's keys, and seal and open its values."""
+
+    key: ScopeKey
+
+    def seal(self, surrogate: Surrogate) -> bytes:
+        """Seal the surrogate's value, bound to its scope, text, kind and fingerprint."""
+
+    def unseal(self, text: str, kind: str, fingerprint: str, sealed: bytes) -> Surrogate:
+        """Open what `seal` gave. Raises: `Fault` (status 500) when anything of it was altered."""
+
+
+class Keys(Protocol):
+    """What the store needs of the master key: data keys of scopes, and the signature on heads."""
+
+    public: str
+
+    def new_scope(self, scope: str) -> tuple[bytes, Sealing]:
+        """Make a data key for `scope`: sealed for the store, and ready for use."""
+
+    def open_scope(self, scope: str, sealed: bytes) -> Sealing:
+        """Open a sealed data key. Raises: `Fault` (status 500) when it is of another master key or altered."""
+
+    def sign(self, message: bytes) -> str:
+        """Give the Ed25519 signature of the message, hex; `public` is its public key, hex."""
+
+    def check(self, key: str, message: bytes, signature: str) -> bool:
+        """Say whether the signature is good and of our own key."""
+
+
+class HeadPlace(Protocol):
+    """A second place for signed heads, out of the reach of whoever can cut the log."""
+
+    name: str
+
+    def append(self, line: bytes) -> None:
+        """Keep one head (a line of JSON) durably. Raises: `OSError`."""
+
+    def last(self) -> bytes:
+        """Give the last whole line that was kept, or nothing. Raises: `OSError`."""
