@@ -23,6 +23,8 @@ SegmentKind = Literal["prose", "code", "tool_args", "tool_result", "file"]
 Origin = Literal["typed", "file", "tool", "untrusted"]
 Treatment = Literal["clear", "disguise", "impound"]
 Direction = Literal["outbound", "inbound"]
+Mode = Literal["enforce", "monitor"]
+Profile = Literal["personal", "team", "strict"]
 
 TIERS: tuple[Tier, ...] = ("public", "internal", "restricted")
 
@@ -172,7 +174,10 @@ class Group(Value, frozen=True, kw_only=True):
 
 
 class Facts(Value, frozen=True, kw_only=True):
-    """All that policy may see of an exchange. `confidence` and scores are integers of 0 to 100: Cedar has no floats."""
+    """All that policy may see of an exchange. `confidence` and scores are integers of 0 to 100: Cedar has no floats.
+
+    `local_model`: a model inside the boundary could take this exchange.
+    """
 
     principal: Principal
     destination: Destination
@@ -184,6 +189,9 @@ class Facts(Value, frozen=True, kw_only=True):
     repository: str = ""
     environment: str = ""
     labels: tuple[str, ...] = ()
+    profile: Profile = "personal"
+    mode: Mode = "enforce"
+    local_model: bool = False
 
 
 class Reason(Value, frozen=True, kw_only=True):
@@ -206,7 +214,7 @@ class Decision(Value, frozen=True, kw_only=True):
     advice: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     snapshot: str = ""
-    mode: Literal["enforce", "monitor"] = "enforce"
+    mode: Mode = "enforce"
     would: str = ""
 
 
@@ -256,7 +264,8 @@ class Snapshot(Value, frozen=True, kw_only=True):
     policies: Policies
     digest: str
     unknown_tier: Tier = "internal"
-    mode: Literal["enforce", "monitor"] = "enforce"
+    mode: Mode = "enforce"
+    profile: Profile = "personal"
 
 
 class FindingSummary(Value, frozen=True, kw_only=True):
