@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,9 +19,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Print the script."""
-    import shtab  # noqa: PLC0415 (only here)
+    import shtab
 
-    from poundlock.cli.main import parser  # noqa: PLC0415 (main loads this module)
+    from poundlock.cli.main import parser
 
     sys.stdout.write(shtab.complete(parser(), shell=args.shell) + "\n")
     return 0

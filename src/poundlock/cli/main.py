@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     if name in COMMANDS:
         return _run(name, arguments)
     if name in {"-V", "--version"}:
-        from poundlock import __version__  # noqa: PLC0415 (start-up)
+        from poundlock import __version__
 
         sys.stdout.write(f"poundlock {__version__}\n")
         return 0
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser(names: tuple[str, ...] = tuple(COMMANDS)):  # type: ignore[no-untyped-def]  # noqa: ANN201 (argparse is loaded late)
     """Give the parser of these commands; all of them for completion and for the reference."""
-    import argparse  # noqa: PLC0415 (start-up)
+    import argparse
 
     root = argparse.ArgumentParser(prog="poundlock", description="The gate between AI tools and model providers.")
     subparsers = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -60,7 +60,7 @@ def parser(names: tuple[str, ...] = tuple(COMMANDS)):  # type: ignore[no-untyped
 
 
 def _run(name: str, arguments: list[str]) -> int:
-    from poundlock.core.errors import Fault  # noqa: PLC0415 (start-up)
+    from poundlock.core.errors import Fault
 
     module = import_module(f"poundlock.cli.{COMMANDS[name][0]}")
     try:
@@ -94,7 +94,7 @@ def _help() -> str:
 
 
 def _close_to(name: str) -> str:
-    import difflib  # noqa: PLC0415 (only for a mistake)
+    import difflib
 
     close = difflib.get_close_matches(name, COMMANDS, 1)
     return f" Did you mean {close[0]!r}?" if close else ""
