@@ -1,0 +1,9 @@
+"""The store on SQLite: vault and audit log in one file, one writer thread, group commit.
+
+Only this package knows SQL of SQLite. It never logs, and never holds detection or policy logic.
+"""
+
+from poundlock.adapters.sqlite.reading import Reading
+from poundlock.adapters.sqlite.store import SqliteStore
+
+__all__ = ["Reading", "SqliteStore"]

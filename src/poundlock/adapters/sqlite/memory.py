@@ -1,0 +1,78 @@
+"""What this worker remembers of conversations, so that a turn need not read and unseal what it knows.
+
+It is bounded by conversations and by values, holds values in clear only in memory, and never decides what is true:
+the store says whether an entry may be behind.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from poundlock.ports import Remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from poundlock.core.model import Surrogate
+
+CONVERSATIONS = 512
+VALUES = 65_536
+
+
+class Conversation:
+    """One conversation: everything written up to record `seq` is in it. It only grows."""
+
+    __slots__ = ("_given", "issued", "refused", "sealed_key", "seq")
+
+    def __init__(self) -> None:
+        self.sealed_key: bytes | None = None
+        self.issued: dict[str, Surrogate] = {}
+        self.refused: set[str] = set()
+        self.seq = -1  # nothing was read yet
+        self._given: Remembered | None = None
+
+    def add(self, issued: Iterable[Surrogate], refused: Iterable[str]) -> None:
+        """Take in what was committed; what is there already stays in its place."""
+        before = len(self.issued), len(self.refused)
+        for surrogate in issued:
+            self.issued.setdefault(surrogate.text, surrogate)
+        self.refused.update(refused)
+        if before != (len(self.issued), len(self.refused)):
+            self._given = None
+
+    def remembered(self) -> Remembered:
+        """Give it as the port says: the same object as long as nothing was added."""
+        if self._given is None:
+            self._given = Remembered(issued=tuple(self.issued.values()), refused=frozenset(self.refused))
+        return self._given
+
+
+class Memory:
+    """The conversations used last. Not for more than one thread."""
+
+    def __init__(self, conversations: int = CONVERSATIONS, values: int = VALUES) -> None:
+        self._entries: OrderedDict[tuple[str, str], Conversation] = OrderedDict()
+        self._conversations = conversations
+        self._values = values
+
+    def get(self, scope: str, conversation: str) -> Conversation | None:
+        """Give what is remembered, and count it as used."""
+        entry = self._entries.get((scope, conversation))
+        if entry is not None:
+            self._entries.move_to_end((scope, conversation))
+        return entry
+
+    def put(self, scope: str, conversation: str, entry: Conversation) -> None:
+        """Remember a conversation; those used longest ago are forgotten when there are too many, or too many values."""
+        self._entries[scope, conversation] = entry
+        self._entries.move_to_end((scope, conversation))
+        total = sum(len(entry.issued) + len(entry.refused) for entry in self._entries.values())
+        while len(self._entries) > 1 and (len(self._entries) > self._conversations or total > self._values):
+            _, gone = self._entries.popitem(last=False)
+            total -= len(gone.issued) + len(gone.refused)
+
+    def forget(self, scope: str) -> None:
+        """Forget everything of one scope."""
+        for key in [key for key in self._entries if key[0] == scope]:
+            del self._entries[key]

@@ -1,0 +1,141 @@
+"""Reading the file: for the gateway beside its writer, and for commands that only look.
+
+It never writes. For the gateway it runs in one reader thread of its own; a WAL reader never waits for the writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from poundlock.adapters.sqlite.trouble import refusal
+from poundlock.core.audit import Head, Row, record_of
+from poundlock.core.errors import ConfigFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from poundlock.core.model import Record
+
+_RECORD = "seq, at, kind, id, body, prev, hash"
+Sealed = tuple[str, str, str, bytes]
+
+
+class Reading:
+    """A read-only connection. Raises `ConfigFault` when there is no file, `Fault` for anything that SQLite refuses."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            raise ConfigFault(f"there is no audit log at {path}", advice="Type: poundlock doctor")
+        try:
+            self._connection = sqlite3.connect(
+                f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            )
+            self._connection.execute("PRAGMA trusted_schema = OFF")
+        except sqlite3.Error as cause:
+            raise refusal(cause) from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    def last(self) -> int:
+        """Give the last record's place, 0 when there is none: some microseconds. Raises `sqlite3.Error`."""
+        row = self._connection.execute("SELECT seq FROM record ORDER BY seq DESC LIMIT 1").fetchone()
+        return int(row[0]) if row else 0
+
+    def sealed_key(self, scope: str) -> bytes | None:
+        """Give a scope's sealed data key. Raises `sqlite3.Error`."""
+        row = self._connection.execute("SELECT sealed FROM scope_key WHERE scope = ?", (scope,)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def conversation(
+        self, scope: str, conversation: str, after: int
+    ) -> tuple[int, bytes | None, list[Sealed], list[str]]:
+        """Give what was written for a conversation after record `after`, as of one moment.
+
+        The last record's place, the scope's sealed key, the sealed surrogates in the order they were issued, and
+        the refused fingerprints. Raises `sqlite3.Error`.
+        """
+        connection = self._connection
+        connection.execute("BEGIN")
+        try:
+            last, key = self.last(), self.sealed_key(scope)
+            issued = connection.execute(
+                "SELECT v.surrogate, v.kind, v.fingerprint, v.sealed FROM conversation_surrogate AS c "
+                "JOIN vault AS v ON v.scope = c.scope AND v.surrogate = c.surrogate "
+                "WHERE c.scope = ? AND c.conversation = ? AND c.seq > ? ORDER BY c.seq, c.surrogate",
+                (scope, conversation, after),
+            ).fetchall()
+            refused = connection.execute(
+                "SELECT fingerprint FROM refused WHERE scope = ? AND conversation = ? AND seq > ?",
+                (scope, conversation, after),
+            ).fetchall()
+        finally:
+            connection.execute("COMMIT")
+        return last, key, issued, [fingerprint for (fingerprint,) in refused]
+
+    def find(self, id: str) -> list[Record]:  # noqa: A002 (the word that records use)
+        """Give the records with this id, oldest first. Raises `sqlite3.Error`, `Fault`."""
+        cursor = self._connection.execute(
+            f"SELECT {_RECORD} FROM record WHERE id = ? ORDER BY seq",  # noqa: S608 (our own names)
+            (id,),
+        )
+        return [record_of(_row(row)) for row in cursor]
+
+    def rows(self, after: int = 0, limit: int = -1) -> Iterator[Row]:
+        """Give the records after place `after`, in order, as they are stored, whatever was done to them.
+
+        Raises `sqlite3.Error` when the file is damaged.
+        """
+        cursor = self._connection.cursor()
+        # CAST: whatever stands in a column comes as bytes, so that invalid UTF-8 is a finding and not an end.
+        cursor.execute(
+            "SELECT seq, at, CAST(kind AS BLOB), CAST(id AS BLOB), CAST(body AS BLOB), CAST(prev AS BLOB), "
+            "CAST(hash AS BLOB) FROM record WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after or -(2**63), limit),
+        )
+        return map(_row, cursor)
+
+    def newest(self, count: int) -> list[Row]:
+        """Give the last `count` records, oldest first. Raises `sqlite3.Error`."""
+        return list(self.rows(max(0, self.last() - count), count))
+
+    def heads(self) -> list[Head]:
+        """Give the signed heads that stand in the file, smallest first. Raises `sqlite3.Error`."""
+        cursor = self._connection.execute("SELECT size, root, last, at, key, signature FROM head ORDER BY size")
+        return [
+            Head(size=size, root=_text(root), last=_text(last), at=at, key=_text(key), signature=_text(signature))
+            for size, root, last, at, key, signature in cursor
+        ]
+
+    @contextlib.contextmanager
+    def moment(self) -> Iterator[None]:
+        """Read everything inside as of one moment, while others go on writing. Raises `sqlite3.Error`."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _row(row: tuple[int, int, object, object, object, object, object]) -> Row:
+    seq, at, kind, id_, body, prev, hash_ = row
+    return Row(
+        seq,
+        at,
+        _text(kind),
+        _text(id_),
+        body if isinstance(body, bytes) else str(body).encode(),
+        _text(prev),
+        _text(hash_),
+    )
