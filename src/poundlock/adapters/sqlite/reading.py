@@ -6,6 +6,7 @@ It never writes. For the gateway it runs in one reader thread of its own; a WAL 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -31,10 +32,11 @@ class Reading:
         self.path = path
         if not path.exists():
             raise ConfigFault(f"there is no audit log at {path}", advice="Type: poundlock doctor")
+        # A copy on a medium that can't be written has no room for SQLite's shared memory, and no writer either.
+        still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+        name = f"file:{quote(str(path.absolute()))}?mode=ro" + ("&immutable=1" if still else "")
         try:
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-            )
+            self._connection = sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA trusted_schema = OFF")
         except sqlite3.Error as cause:
             raise refusal(cause) from None

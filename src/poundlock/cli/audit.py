@@ -1,0 +1,256 @@
+"""`poundlock audit`: verify, show and export the audit log.
+
+It only reads, also while gateways write. Exit 0: sound. Exit 1: something was done to the log, and it is named.
+Exit 2: there is nothing to check, or it can't be read. What a record holds is free of user text, so it may be shown.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poundlock.core.errors import ConfigFault
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from poundlock.adapters.sqlite import Reading
+    from poundlock.core.audit import Head
+    from poundlock.core.ledger import Place, Report
+    from poundlock.core.model import Record
+
+Trust = tuple["Callable[[str, bytes, str], bool]", str]
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser("audit", help="verify, show and export the audit log", description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    verify = actions.add_parser("verify", help="check every record, the chain and the signed heads")
+    _common(verify)
+    verify.add_argument("--heads", metavar="FILE", help="the second place of the signed heads (default: as configured)")
+    verify.add_argument(
+        "--key",
+        metavar="FINGERPRINT",
+        help="trust only heads signed with this key (default: this machine's master key)",
+    )
+    verify.add_argument("--json", action="store_true", help="one JSON object")
+
+    show = actions.add_parser("show", help="show records, a line each")
+    _common(show)
+    show.add_argument("id", nargs="?", help="only those of this decision, in full")
+    show.add_argument("--last", type=int, default=20, metavar="N", help="how many (default: 20)")
+
+    export = actions.add_parser("export", help="write all records")
+    _common(export)
+    export.add_argument("--format", choices=("jsonl",), default="jsonl", help="JSON Lines, a record a line")
+    export.add_argument("--after", type=int, default=0, metavar="SEQ", help="only records after this one")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the action and give the exit code. Raises: `Fault`, `ConfigFault`."""
+    return {"verify": _verify, "show": _show, "export": _export}[args.action](args)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="settings (default: $POUNDLOCK_CONFIG, else the user's own)")
+    parser.add_argument("--log", metavar="FILE", help="the database itself, a copy from elsewhere for example")
+
+
+def _open(args: argparse.Namespace) -> tuple[Reading, Path | None, Path | None]:
+    """Give the log, and where the configured heads and the master key are; None with `--log`."""
+    from poundlock.adapters.sqlite import Reading
+
+    if args.log:
+        return Reading(Path(args.log)), None, None
+    from poundlock.adapters import places
+
+    settings = places.read_settings(args.config)
+    folder = places.state_folder(settings)
+    return Reading(places.database(folder)), places.heads(settings, folder), folder / "master.key"
+
+
+def _verify(args: argparse.Namespace) -> int:
+    reading, configured, key_file = _open(args)
+    try:
+        place = Path(args.heads) if args.heads else configured
+        # The second place first: heads that are signed while we read the log are then no riddle.
+        elsewhere, unreadable = _second_place(place, required=bool(args.heads))
+        check, trusted = _trust(args, key_file)
+        report, own = _checked(reading, elsewhere, unreadable, check)
+    finally:
+        reading.close()
+    if args.json:
+        _write_json(report, trusted)
+    else:
+        _write(report, reading.path, place if elsewhere else None, (own, len(elsewhere)), trusted)
+    return 0 if report.sound else 1
+
+
+def _checked(
+    reading: Reading, elsewhere: list[Head], unreadable: int, check: Callable[[str, bytes, str], bool]
+) -> tuple[Report, int]:
+    """Check the log as of one moment; damage of the file itself is a finding, too. Gives also its number of heads."""
+    from poundlock.core.ledger import Breach, Report, verify
+
+    try:
+        with reading.moment():
+            own = reading.heads()
+            heads: list[tuple[Place, Head]] = [("log", head) for head in own]
+            heads += [("second place", head) for head in elsewhere]
+            report = verify(reading.rows(), heads, check)
+    except sqlite3.Error as cause:
+        name = getattr(cause, "sqlite_errorname", "SQLITE_ERROR")
+        if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_IOERR", "SQLITE_PERM")):
+            raise _unreadable(cause) from None
+        damaged = Breach(name="unreadable", first=0, last=0, detail=f"the database file is damaged ({name})")
+        empty = Report(records=0, first_at=0, last_at=0, heads=0, signed=0, keys=(), breaches=(damaged,))
+        return empty, 0
+    if unreadable:
+        torn = Breach(name="unreadable", first=0, last=0, detail=f"{unreadable} lines of the second place are no heads")
+        report = Report(
+            records=report.records,
+            first_at=report.first_at,
+            last_at=report.last_at,
+            heads=report.heads,
+            signed=report.signed,
+            keys=report.keys,
+            breaches=(*report.breaches, torn),
+        )
+    return report, len(own)
+
+
+def _second_place(path: Path | None, *, required: bool) -> tuple[list[Head], int]:
+    """Read the heads of the second place, and count the lines that are none."""
+    from poundlock.adapters.heads import read_lines
+    from poundlock.core.audit import read_head
+
+    if path is None or (not required and not path.exists()):
+        return [], 0
+    try:
+        heads = [read_head(line) for line in read_lines(path)]
+    except OSError as cause:
+        raise ConfigFault(f"the heads at {path} can't be read: {cause.strerror}", advice="Check --heads.") from None
+    return [head for head in heads if head is not None], sum(head is None for head in heads)
+
+
+def _trust(args: argparse.Namespace, key_file: Path | None) -> Trust:
+    """Give the check of signatures, and what it trusts, for the reader."""
+    from poundlock.adapters import keys
+    from poundlock.core.audit import key_fingerprint
+
+    if args.key:
+        wanted = args.key.lower()
+        return (
+            lambda key, message, signature: (
+                key_fingerprint(key) == wanted and keys.check_signature(key, message, signature)
+            )
+        ), "the key that was named"
+    if key_file is not None:
+        from poundlock.adapters import places
+
+        own = keys.existing(key_file, os.environ, place=places.read_settings(args.config).state.master_key)
+        if own is not None:
+            return own.check, "this machine's master key"
+    return keys.check_signature, ""
+
+
+def _write(report: Report, path: Path, place: Path | None, heads: tuple[int, int], trusted: str) -> None:
+    say = sys.stdout.write
+    say(f"audit log    {path}\n")
+    span = f", {_time(report.first_at)} to {_time(report.last_at)}" if report.records else ""
+    say(f"records      {report.records}{span}\n")
+    say(f"signed       up to record {report.signed}; heads: {heads[0]} in the log, {heads[1]} in the second place\n")
+    if report.keys:
+        note = trusted or "taken from the heads themselves: compare it with the one you know, or give --key"
+        say(f"head key     {', '.join(report.keys)} ({note})\n")
+    if place is None:
+        say("note         without heads from a second place, nobody can see that a log's end was cut off\n")
+    elif report.sound and report.records > report.signed:
+        say(f"note         no signed head covers the last {report.records - report.signed} records yet\n")
+    for breach in report.breaches:
+        where = (
+            "" if not breach.first else f" {breach.first}" + (f"-{breach.last}" if breach.last > breach.first else "")
+        )
+        say(f"{breach.name.upper()}{where}: {breach.detail}\n")
+    say("The audit log is sound.\n" if report.sound else "The audit log is NOT sound.\n")
+
+
+def _write_json(report: Report, trusted: str) -> None:
+    import msgspec
+
+    tree = {
+        "sound": report.sound,
+        "records": report.records,
+        "first_at": report.first_at,
+        "last_at": report.last_at,
+        "heads": report.heads,
+        "signed": report.signed,
+        "keys": report.keys,
+        "trusted": trusted,
+        "breaches": report.breaches,
+    }
+    sys.stdout.write(msgspec.json.encode(tree).decode() + "\n")
+
+
+def _show(args: argparse.Namespace) -> int:
+    from poundlock.core.audit import record_of
+
+    reading, _, _ = _open(args)
+    try:
+        found = reading.find(args.id) if args.id else [record_of(row) for row in reading.newest(max(0, args.last))]
+    except sqlite3.Error as cause:
+        raise _unreadable(cause) from None
+    finally:
+        reading.close()
+    for record in found:
+        sys.stdout.write(
+            _json(record) if args.id else f"{record.seq:>8}  {_time(record.at)}  {record.kind:<12} {record.id}\n"
+        )
+    if args.id and not found:
+        sys.stderr.write(f"poundlock: there is no record {args.id!r}\n")
+        return 1
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from poundlock.core.audit import record_of
+
+    reading, _, _ = _open(args)
+    try:
+        with reading.moment():
+            for row in reading.rows(args.after):
+                sys.stdout.write(_json(record_of(row)))
+    except sqlite3.Error as cause:
+        raise _unreadable(cause) from None
+    finally:
+        reading.close()
+    return 0
+
+
+def _json(record: Record) -> str:
+    import msgspec
+
+    return msgspec.json.encode(record).decode() + "\n"
+
+
+def _unreadable(cause: sqlite3.Error) -> ConfigFault:
+    name = getattr(cause, "sqlite_errorname", "SQLITE_ERROR")
+    return ConfigFault(
+        f"the audit log can't be read ({name})",
+        advice="Copy it with its -wal file to a folder of your own, or verify it.",
+    )
+
+
+def _time(at: int) -> str:
+    """Give a time (nanoseconds since the epoch) as UTC, to the second; a damaged one as the number that it is."""
+    try:
+        return datetime.fromtimestamp(at // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return str(at)
