@@ -49,6 +49,8 @@ CLIENTS = {
     client.name: client
     for client in (
         Client("claude-code", "npm", ("@anthropic-ai/claude-code@2.1.329",), "node_modules/.bin/claude"),
+        # An older Claude Code, which lays its requests out differently (a probe of `/`, a title request, more tools).
+        Client("claude-code-2.1.197", "npm", ("@anthropic-ai/claude-code@2.1.197",), "node_modules/.bin/claude"),
         Client("aider", "pypi", ("aider-chat==0.86.2",), "venv/bin/aider"),
         Client("llm", "pypi", ("llm==0.36",), "venv/bin/llm"),
         Client("sdks-python", "pypi", ("anthropic==2.11.0", "openai==3.52.0"), "venv/bin/python"),
@@ -73,7 +75,7 @@ def folder(name: str) -> Path:
     """Return the folder of one client, named after it and its first package's version."""
     first = CLIENTS[name].packages[0]
     version = first.rpartition("@" if CLIENTS[name].registry == "npm" else "==")[2]
-    return root() / f"{name}-{version}"
+    return root() / (name if name.endswith(version) else f"{name}-{version}")
 
 
 def executable(name: str) -> Path:

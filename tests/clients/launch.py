@@ -1,0 +1,108 @@
+"""Run each real client once against a base URL, in a home folder of its own, and return what it printed.
+
+It must never hand a client anything of the machine's own: no inherited environment, no real home, no real key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts import clients
+
+KEY = "test-key"
+LIMIT = 120.0
+_DRIVERS = Path(__file__).parent / "drivers"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a client ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def _run(command: list[str], folder: Path, home: Path, environment: dict[str, str], given: str = "") -> Outcome:
+    home.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+            **environment,
+        },
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def claude_code(url: str, home: Path, folder: Path, *arguments: str, version: str = "claude-code") -> Outcome:
+    """Run Claude Code in a project folder: `ANTHROPIC_BASE_URL` and `ANTHROPIC_API_KEY` point it at a gateway."""
+    environment = {
+        "ANTHROPIC_BASE_URL": url,
+        "ANTHROPIC_API_KEY": KEY,
+        # Otherwise it reports to its vendor, whom no test may reach.
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    }
+    return _run([str(clients.executable(version)), *arguments], folder, home, environment)
+
+
+def aider(url: str, home: Path, folder: Path, prompt: str, *arguments: str, speak: str = "openai") -> Outcome:
+    """Run aider once with a message: `OPENAI_API_BASE` or `ANTHROPIC_API_BASE` point it at a gateway."""
+    model, base = ("openai/gpt-5.2", f"{url}/v1") if speak == "openai" else ("anthropic/claude-sonnet-4-6", url)
+    environment = {
+        f"{speak.upper()}_API_BASE": base,
+        f"{speak.upper()}_API_KEY": KEY,
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+    quiet = [
+        "--no-git",
+        "--yes-always",
+        "--no-show-model-warnings",
+        "--no-check-update",
+        "--analytics-disable",
+        "--no-pretty",
+    ]
+    command = [str(clients.executable("aider")), "--model", model, "--weak-model", model, *quiet]
+    command += ["--no-suggest-shell-commands", "--no-detect-urls", "--no-show-release-notes", "--map-tokens", "0"]
+    return _run([*command, "--edit-format", "diff", "--message", prompt, *arguments], folder, home, environment)
+
+
+def llm(url: str, home: Path, folder: Path, *arguments: str) -> Outcome:
+    """Run llm: a model in `extra-openai-models.yaml` points it at a gateway."""
+    settings = home / "llm"
+    settings.mkdir(parents=True, exist_ok=True)
+    model = {
+        "model_id": "gated",
+        "model_name": "gpt-5.2",
+        "api_base": f"{url}/v1",
+        "api_key_name": "gated",
+        "supports_tools": True,
+        "vision": True,
+    }
+    # JSON is YAML.
+    (settings / "extra-openai-models.yaml").write_text(json.dumps([model]))
+    (settings / "keys.json").write_text(json.dumps({"gated": KEY}))
+    return _run([str(clients.executable("llm")), *arguments], folder, home, {"LLM_USER_PATH": str(settings)})
+
+
+def sdk(language: str, home: Path, order: dict[str, Any]) -> Outcome:
+    """Carry out one order (see `drivers/sdk.py`) with an SDK for `python` or `node`."""
+    given = json.dumps({"api_key": KEY, "stream": False, **order})
+    if language == "python":
+        return _run([str(clients.executable("sdks-python")), str(_DRIVERS / "sdk.py")], home, home, {}, given)
+    environment = {"SDK_ROOT": str(clients.folder("sdks-node"))}
+    return _run([str(clients.executable("node22")), str(_DRIVERS / "sdk.mjs")], home, home, environment, given)
