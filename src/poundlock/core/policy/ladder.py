@@ -1,0 +1,96 @@
+"""The ladder: its rungs in order, and climbing them until one is permitted.
+
+It must never step past an evaluation error: whatever could not be evaluated ends the climb, and blocks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poundlock.core.model import Reason, Rung, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OUTBOUND: tuple[Rung, ...] = (Rung.SEND, Rung.SEND_DISGUISED, Rung.SEND_LOCAL, Rung.SEND_APPROVED)
+"""The rungs of an outbound exchange, loosest first."""
+
+TOOL_CALL: tuple[str, ...] = ("call", "callDisguised", "callApproved")
+RESTORE = "restore"
+
+ACTIONS: frozenset[str] = frozenset({*(rung.value for rung in OUTBOUND), *TOOL_CALL, RESTORE})
+"""Every action that a policy may name."""
+
+STRICTNESS: dict[Rung, int] = {rung: height for height, rung in enumerate((*OUTBOUND, Rung.BLOCKED))}
+STRICTNESS[Rung.SEND_DISGUISED] = STRICTNESS[Rung.SEND]
+# The exchange takes the strictest *route*: blocked, approved, local, cloud. Send and sendDisguised are both cloud.
+
+NO_PERMIT = Reason(
+    policy="no-permit",
+    effect="forbid",
+    reason="No policy permits it.",
+    advice="Leave it out, or ask the owner of the policies; `poundlock policy show` lists what is in force.",
+)
+FAULT = Reason(
+    policy="evaluation-error",
+    effect="forbid",
+    reason="A policy could not be evaluated, so nothing was sent.",
+    advice="Run `poundlock policy check`, and mend the policy that the record names.",
+)
+WAITING: dict[Rung, Reason] = {
+    Rung.SEND_LOCAL: Reason(
+        policy="local-unavailable",
+        effect="forbid",
+        reason="Only a model inside the boundary may see it, and this version can't move an exchange to one.",
+        advice="Ask your local model directly, or leave out what the other reasons name.",
+    ),
+    Rung.SEND_APPROVED: Reason(
+        policy="approval-unavailable",
+        effect="forbid",
+        reason="It needs a person's approval, and this version can't ask for one.",
+        advice="Leave out what the other reasons name and ask again.",
+    ),
+}
+"""Rungs that a policy may answer with, but that the gateway can't take yet, each with what to tell the developer."""
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """The answer for one rung: permitted or not, by which policies, and what could not be evaluated."""
+
+    permitted: bool
+    policies: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+class Climb(Value, frozen=True, kw_only=True):
+    """Where a part of the exchange ended: its rung, the policies that denied the rungs below, and those that permit."""
+
+    rung: Rung
+    denied: tuple[str, ...] = ()
+    applied: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+def climb(ask: Callable[[Rung], Step]) -> Climb:
+    """Ask for each rung in order, no further than needed, and give the first that is permitted.
+
+    `denied` names the policies that closed the highest rung first: what weighs most is said first.
+    """
+    denied: list[str] = []
+    for rung in OUTBOUND:
+        step = ask(rung)
+        if step.errors:
+            return Climb(rung=Rung.BLOCKED, denied=_once(denied), errors=step.errors)
+        if step.permitted:
+            return Climb(rung=rung, denied=_once(denied), applied=step.policies)
+        denied = [*step.policies, *denied]
+    return Climb(rung=Rung.BLOCKED, denied=_once(denied))
+
+
+def strictest(rungs: list[Rung]) -> Rung:
+    """Give the strictest route among rungs; send and sendDisguised weigh the same."""
+    return max(rungs, key=STRICTNESS.__getitem__)
+
+
+def _once(names: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
