@@ -33,6 +33,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     tool: str = UNREGISTERED
     team: str = ""
+    task: str = ""
 
 
 class Credentials:
@@ -54,10 +55,10 @@ class Credentials:
         self._refresh()
         return list(self._by_digest.values())
 
-    def add(self, *, name: str, human: str, tool: str = UNREGISTERED, team: str = "") -> str:
+    def add(self, *, name: str, human: str, tool: str = UNREGISTERED, team: str = "", task: str = "") -> str:
         """Make a credential, keep its digest, and give its token: the only time that it can be seen."""
         token = PREFIX + secrets.token_urlsafe(32)
-        fresh = Credential(name=name, human=human, tool=tool, team=team, digest=digest(token))
+        fresh = Credential(name=name, human=human, tool=tool, team=team, task=task, digest=digest(token))
         self._write([*(row for row in self.all() if row.name != name), fresh])
         return token
 
@@ -71,7 +72,8 @@ class Credentials:
     def _write(self, rows: list[Credential]) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(rows)))
             file.flush()
             os.fsync(file.fileno())
@@ -119,6 +121,7 @@ class LocalIdentity:
                 human=credential.human,
                 owner=credential.human,
                 team=credential.team,
+                task=credential.task,
                 tool=credential.tool if registered else tool,
                 tool_claimed=not registered,
                 authenticated="credential",

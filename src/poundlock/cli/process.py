@@ -75,6 +75,18 @@ class Gateway:
             Path(self._folder).rmdir()
 
 
+def healthy(url: str) -> bool:
+    """Tell whether a gateway answers at `url`."""
+    import urllib.request
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/healthz", timeout=2) as answer:
+            return bool(json.load(answer).get("status") == "ok")
+    except (OSError, ValueError):
+        return False
+
+
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of Poundlock's own commands and give what it said."""
     return subprocess.run(  # noqa: S603 (our own interpreter, our own arguments)

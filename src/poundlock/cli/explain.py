@@ -1,0 +1,96 @@
+"""`poundlock explain ID`: say why a decision was made, from its record alone."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from poundlock.adapters import places
+from poundlock.core.errors import ConfigFault
+
+if TYPE_CHECKING:
+    import argparse
+
+    from poundlock.core.model import Record
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command's parser."""
+    parser = subparsers.add_parser("explain", help="say why a decision was made")
+    parser.add_argument("id", help="the id from the refusal, the `x-poundlock-decision` header or `audit show`")
+    parser.add_argument("--config", help="configuration file")
+    parser.add_argument("--json", action="store_true", help="print the records as JSON Lines")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the explanation: 0, or 2 when there is no such decision."""
+    from poundlock.adapters.sqlite import Reading
+
+    settings = places.read_settings(args.config)
+    reading = Reading(places.database(places.state_folder(settings)))
+    try:
+        records = reading.find(args.id)
+    finally:
+        reading.close()
+    if not records:
+        raise ConfigFault("No record has this id.", advice="`poundlock audit show` lists the latest ones.")
+    if args.json:
+        import msgspec
+
+        for record in records:
+            sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
+        return 0
+    for record in records:
+        sys.stdout.write((exchange if record.kind == "exchange" else closing)(record))
+    return 0
+
+
+def exchange(record: Record) -> str:
+    """Give the text about an exchange's decision."""
+    body = record.body
+    principal, destination, decision = body["principal"], body["destination"], body["decision"]
+    claimed = " (claimed)" if principal["tool_claimed"] else ""
+    lines = [
+        f"{record.id}  {_time(record.at)}  record {record.seq}",
+        f"  who       {principal['human']} with {principal['tool']}{claimed}, known by {principal['authenticated']}",
+        f"  where to  {destination['vendor']} ({destination['plan']}) {destination['model']} as {destination['name']}",
+        (
+            f"  what      {body['provider']} {body['operation']}, {body['sizes']['segments']} segments, "
+            f"{body['sizes']['characters']:,} characters, tier {body['tier']}"
+        ),
+        f"  decision  {decision['rung']}" + (f", would be {decision['would']}" if decision["would"] else ""),
+    ]
+    lines += [f"  because   policy {policy}" for policy in decision["reasons"]]
+    lines += [f"  error     {error}" for error in decision["errors"]]
+    for row in body["findings"]:
+        lines.append(
+            f"  found     {row['count']} × {row['kind']} ({row['rule_id']}) in {row['origin']} text"
+            f"{', new' if row['new'] else ''}: {_DONE[row['treatment']]}"
+        )
+    lines += [f"  advice    {advice}" for advice in decision["advice"]]
+    lines.append(f"  snapshot  {body['snapshot']}")
+    return "\n".join(lines) + "\n"
+
+
+_DONE = {"clear": "sent as it was", "disguise": "disguised", "impound": "impounded"}
+
+
+def closing(record: Record) -> str:
+    """Give the text about an exchange's end."""
+    body = record.body
+    lines = [
+        f"  ended     {body['ended']}, HTTP {body['status']}, {body['received']:,} bytes, {body['milliseconds']} ms"
+    ]
+    lines += [f"  restored  {_kinds(body['restored'])}"] if body["restored"] else []
+    lines += [f"  not restored (the sink was not allowed)  {_kinds(body['left'])}"] if body["left"] else []
+    lines += [f"  answer held  {_kinds(body['answer'])}"] if body["answer"] else []
+    return "\n".join(lines) + "\n"
+
+
+def _kinds(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{count} × {kind}" for kind, count in sorted(counts.items()))
+
+
+def _time(at: int) -> str:
+    return datetime.fromtimestamp(at / 1e9, UTC).isoformat(timespec="milliseconds")

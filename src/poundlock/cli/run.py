@@ -1,0 +1,161 @@
+"""`poundlock run -- COMMAND`: run a tool with its model traffic led through the gateway.
+
+The tool gets a credential for this one run, which ends with it. Its exit code is passed on. At the end a few lines
+say what was disguised, impounded and stopped, on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import getpass
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poundlock.adapters import places
+from poundlock.adapters.credentials import Credentials
+from poundlock.core.errors import ConfigFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from poundlock.config import Settings
+
+TOOLS = {"claude": "claude-code", "codex": "codex", "aider": "aider", "llm": "llm", "gemini": "gemini-cli"}
+"""Programs that `run` knows by name, with their tool id; any other program is known by its own name."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command's parser."""
+    parser = subparsers.add_parser(
+        "run", help="run a tool behind the gateway", description="Example: poundlock run -- claude -p 'explain main.py'"
+    )
+    parser.add_argument("--config", help="configuration file")
+    parser.add_argument("--quiet", action="store_true", help="no summary at the end")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the tool and its arguments")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the tool and give its own exit code."""
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not command:
+        raise ConfigFault("Which tool?", advice="For example: poundlock run -- claude")
+    settings = places.read_settings(args.config)
+    folder = places.state_folder(settings)
+    task = uuid.uuid4().hex[:12]
+    credentials = Credentials(places.credentials(folder))
+    name = f"run-{task}"
+    tool = TOOLS.get(Path(command[0]).name, Path(command[0]).name)
+    with _gateway(settings, args.config) as url:
+        token = credentials.add(name=name, human=getpass.getuser(), tool=tool, task=task)
+        try:
+            code = _child(command, environment(os.environ, f"{url}/t/{token}", token, settings))
+        finally:
+            credentials.remove(name)
+    if not args.quiet:
+        sys.stderr.write(summary(folder, task))
+    return code
+
+
+def environment(inherited: Mapping[str, str], base: str, token: str, settings: Settings) -> dict[str, str]:
+    """Give the tool's environment: base URLs for the tools and libraries that read one from there.
+
+    Where Poundlock holds a provider's key, the tool gets the run's credential in its place.
+    """
+    out = dict(inherited)
+    openai = f"{base}/v1"
+    out.update(
+        ANTHROPIC_BASE_URL=base,  # Claude Code, the Anthropic SDKs
+        ANTHROPIC_API_BASE=base,  # LiteLLM, and so aider
+        OPENAI_BASE_URL=openai,  # the OpenAI SDKs, llm
+        OPENAI_API_BASE=openai,  # LiteLLM, aider
+    )
+    for variable, provider in (("ANTHROPIC_API_KEY", "anthropic"), ("OPENAI_API_KEY", "openai")):
+        known = settings.provider(provider)
+        if known and known.key_env:
+            out.pop(known.key_env, None)
+            out[variable] = token
+    # A loopback address never goes through a proxy of the surroundings.
+    out["NO_PROXY"] = ",".join(filter(None, [inherited.get("NO_PROXY", ""), "127.0.0.1", "localhost"]))
+    out["no_proxy"] = out["NO_PROXY"]
+    return out
+
+
+@contextlib.contextmanager
+def _gateway(settings: Settings, config: str | None) -> Iterator[str]:
+    """Give the URL of a running gateway, or of one that runs as long as the tool does."""
+    from poundlock.cli.process import Gateway, healthy
+
+    url = f"http://{settings.gateway.host}:{settings.gateway.port}"
+    if settings.gateway.port and healthy(url):
+        yield url
+        return
+    gateway = Gateway.start(Path(config) if config else None)
+    try:
+        yield gateway.url
+    finally:
+        gateway.stop()
+
+
+def _child(command: list[str], env: dict[str, str]) -> int:
+    """Run the tool in the foreground; signals of the terminal are the tool's own business."""
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        process = subprocess.Popen(command, env=env, preexec_fn=_default_signals)  # noqa: S603, PLW1509 (one thread)
+    except FileNotFoundError:
+        raise ConfigFault(f"There is no program {command[0]!r}.", advice="Install it, or give its path.") from None
+    except PermissionError:
+        raise ConfigFault(f"{command[0]!r} may not be run.", advice="Check its permissions.") from None
+    finally:
+        # The child was started with the default handlers; ours come back when it has ended.
+        handlers = kept
+    previous = signal.signal(signal.SIGTERM, lambda number, _frame: process.send_signal(number))
+    try:
+        code = process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
+
+
+def _default_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def summary(folder: Path, task: str) -> str:
+    """Say in a few lines what happened in this task, from its records."""
+    from poundlock.adapters.sqlite import Reading
+    from poundlock.core.audit import record_of
+
+    reading = Reading(places.database(folder))
+    try:
+        records = [record_of(row) for row in reading.rows()]
+    finally:
+        reading.close()
+    mine = [record for record in records if record.kind == "exchange" and record.body["principal"]["task"] == task]
+    treated: dict[str, dict[str, set[str]]] = {"disguise": {}, "impound": {}}
+    stopped: Counter[str] = Counter()
+    for record in mine:
+        if record.body["decision"]["rung"] not in {"send", "sendDisguised"}:
+            stopped[record.id] += 1
+            continue
+        for row in record.body["findings"]:
+            if row["treatment"] in treated:
+                treated[row["treatment"]].setdefault(row["kind"], set()).update(row["fingerprints"])
+    lines = [f"poundlock: {len(mine)} exchange{'' if len(mine) == 1 else 's'}"]
+    for treatment, word in (("disguise", "disguised"), ("impound", "impounded")):
+        kinds = ", ".join(f"{len(values)} × {kind}" for kind, values in sorted(treated[treatment].items()))
+        if kinds:
+            lines.append(f"  {word}: {kinds}")
+    lines += [f"  stopped: poundlock explain {id_}" for id_ in stopped]
+    if len(lines) == 1:
+        lines.append("  nothing that had to be disguised")
+    return "\n".join(lines) + "\n"
