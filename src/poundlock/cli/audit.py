@@ -244,7 +244,7 @@ def _unreadable(cause: sqlite3.Error) -> ConfigFault:
     name = getattr(cause, "sqlite_errorname", "SQLITE_ERROR")
     return ConfigFault(
         f"the audit log can't be read ({name})",
-        advice="Copy it with its -wal file to a folder of your own, or verify it.",
+        advice="Copy it, with its -wal file, to a folder of your own.",
     )
 
 
