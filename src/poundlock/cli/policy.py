@@ -1,0 +1,115 @@
+"""`poundlock policy`: check, test and show the policies in force.
+
+It must never change a policy, and never say that all is well when nothing was looked at.
+
+Exit 0: all is well. Exit 1: a problem in a policy, or a case that fails. Exit 2: usage or fault.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+    from typing import Any
+
+    from poundlock.core.policy.cases import Result
+    from poundlock.core.policy.language import Policy, Problem
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command and its actions to the parser."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "policy", help="check, test and show the policies", description="Check, test and show the policies in force."
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="check policies against the schema, and lint them")
+    test = actions.add_parser("test", help="run the cases beside the policies")
+    show = actions.add_parser("show", help="list the policies in force")
+    for action in (check, test, show):
+        action.add_argument("files", nargs="*", metavar="FILE", help="policy file or folder, beside the default pack")
+        action.add_argument("--no-default", action="store_true", help="leave the default pack out")
+        action.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    show.add_argument("--schema", action="store_true", help="print the schema: all the words that a policy may use")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one action and give its exit code. Raises `ConfigFault`."""
+    return {"check": _check, "test": _test, "show": _show}[args.action](args)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from poundlock.adapters import policyfiles
+    from poundlock.core.policy import language
+
+    sources = policyfiles.sources(args.files, default=not args.no_default)
+    policies, problems = language.read(sources, language.schema(policyfiles.schema()))
+    for problem in problems:
+        _say(args, _problem(problem), f"{problem}\n  {problem.advice}")
+    if not problems and not policies:
+        sys.stderr.write("poundlock: there is no policy to check: everything would be blocked.\n")
+        return 1
+    if not problems:
+        row = {"policies": len(policies), "files": list(sources)}
+        _say(args, row, f"{len(policies)} policies in {len(sources)} files: no problems.")
+    return 1 if problems else 0
+
+
+def _test(args: argparse.Namespace) -> int:
+    from poundlock.adapters import policyfiles
+    from poundlock.core.policy import cases
+
+    default = not args.no_default
+    policies = policyfiles.load(args.files, default=default)
+    results: list[Result] = []
+    for source, text in policyfiles.cases(args.files, default=default).items():
+        results += [cases.run(policies, case, source=source) for case in cases.read(text, source=source)]
+    failed = [result for result in results if result.differences]
+    for result in failed:
+        told = {"file": result.file, "note": result.note, "differences": list(result.differences)}
+        _say(args, told, "\n  ".join([f"{result.file}: {result.note}", *result.differences]))
+    if not results:
+        sys.stderr.write("poundlock: there are no cases: write NAME.cases.toml beside NAME.cedar.\n")
+        return 1
+    row = {"cases": len(results), "failed": len(failed), "digest": policies.digest}
+    _say(args, row, f"{len(results)} cases, {len(failed)} failed.")
+    return 1 if failed else 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from poundlock.adapters import policyfiles
+
+    if args.schema:
+        sys.stdout.write(policyfiles.schema())
+        return 0
+    policies = policyfiles.load(args.files, default=not args.no_default)
+    for policy in policies.policies:
+        _say(args, _policy(policy), _told(policy))
+    if not args.json:
+        sys.stdout.write(f"{len(policies.policies)} policies, digest {policies.digest}\n")
+    return 0
+
+
+def _told(policy: Policy) -> str:
+    lines = [f"{policy.id}  ({policy.effect} {', '.join(sorted(policy.actions))}; {policy.file}:{policy.line})"]
+    lines += [f"  {policy.reason}"] if policy.reason else []
+    lines += [f"  {policy.advice}"] if policy.advice else []
+    lines += ["  It holds in monitor mode, too."] if policy.holds else []
+    return "\n".join(lines)
+
+
+def _policy(policy: Policy) -> Mapping[str, object]:
+    row = {name: getattr(policy, name) for name in policy.__struct_fields__ if name != "tree"}
+    return {**row, "actions": sorted(policy.actions)}
+
+
+def _problem(problem: Problem) -> Mapping[str, object]:
+    return {name: getattr(problem, name) for name in problem.__struct_fields__}
+
+
+def _say(args: argparse.Namespace, row: Mapping[str, object], text: str) -> None:
+    import msgspec
+
+    sys.stdout.write((msgspec.json.encode(row).decode() if args.json else text) + "\n")
