@@ -72,3 +72,8 @@ def credentials(folder: Path) -> Path:
 def heads(settings: config.Settings, folder: Path) -> Path:
     """Give the second place for signed heads."""
     return Path(settings.audit.heads).expanduser() if settings.audit.heads else folder / "heads.jsonl"
+
+
+def cache_folder() -> Path:
+    """Give the folder for what can be made again: compiled rules."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poundlock"

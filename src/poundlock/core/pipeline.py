@@ -73,10 +73,12 @@ def inspect(
         repository=context.repository,
         environment=context.environment,
         labels=context.labels,
+        profile=snapshot.profile,
+        mode=snapshot.mode,
     )
     answer = snapshot.policies.decide(facts)
     wanted = tuple(answer.treatments[group_of[i]] for i in range(len(findings)))
-    monitor = snapshot.mode == "monitor"
+    monitor = snapshot.mode == "monitor" and not answer.holds
     treatments: tuple[Treatment, ...] = tuple("clear" for _ in findings) if monitor else wanted
     rung = Rung.SEND if monitor else answer.rung
     decision = Decision(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.core import pipeline, surrogates
 from poundlock.core.errors import ClientFault, Fault, UpstreamFault
-from poundlock.core.model import Context, Destination, Document, Draft, Rung, ScopeKey, Segment, Sink
+from poundlock.core.model import Context, Destination, Document, Draft, Rung, ScopeKey, Sink
 from poundlock.core.stream import Homeward, StreamScanner
 from poundlock.gateway import http
 from poundlock.ports import Entry
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from poundlock.config import Provider, Settings
     from poundlock.core.conversation import Memo
-    from poundlock.core.model import Principal, Snapshot, Surrogate
+    from poundlock.core.model import Match, Principal, Snapshot, Surrogate
     from poundlock.core.pipeline import Verdict
     from poundlock.core.register import Register
     from poundlock.gateway.http import Request, Respond
@@ -51,6 +52,27 @@ class Held(NamedTuple):
 
     id: str
     wire: Wire
+
+
+class Home:
+    """An answer's way home so far, for its closing record."""
+
+    def __init__(self, held: Held, verdict: Verdict, homeward: Homeward, scanner: StreamScanner | None) -> None:
+        """Begin: nothing has arrived yet."""
+        self.scanner = scanner
+        self.held = held
+        self.verdict = verdict
+        self.homeward = homeward
+        self.status = 0
+        self.ended = "client gone"
+        self.received = 0
+        self.given = 0
+
+    async def give(self, respond: Respond, chunk: bytes) -> None:
+        """Send a piece to the client, if there is one."""
+        if chunk:
+            self.given += len(chunk)
+            await respond.send(chunk)
 
 
 class Exchange:
@@ -90,6 +112,8 @@ class Exchange:
         held = Held(self.new_id(), registry.shape(request.path, request.header_map, self._format(request.provider)))
         try:
             await self._line(request, respond, held)
+        except UpstreamFault as fault:
+            await self._refuse(respond, held, fault.message, fault.advice, status=fault.status)
         except Fault as fault:
             await self._refuse(respond, held, fault.message, fault.advice)
         except asyncio.CancelledError:
@@ -100,7 +124,7 @@ class Exchange:
             )
 
     async def _line(self, request: Request, respond: Respond, held: Held) -> None:
-        """The line itself."""
+        """Follow the line."""
         if request.fault is not None:
             raise request.fault
         principal = await self.identity.authenticate(request.token, request.header_map, request.peer)
@@ -136,11 +160,18 @@ class Exchange:
             return
         headers = http.forwarded(request.headers, self._credential(way, principal))
         sent = body.encode(verdict.texts) if request.body else None
-        response = await self.upstream.send(request.method, self._url(way, request), headers, sent)
+        home = self._homeward(held, verdict, snapshot, context)
         try:
-            await self._home(way, response, respond, held, verdict, snapshot, context)
+            response = await self.upstream.send(request.method, self._url(way, request), headers, sent)
+            try:
+                await self._home(way, response, respond, home)
+            finally:
+                await response.close()
+        except UpstreamFault:
+            home.ended = "upstream broke"
+            raise
         finally:
-            await response.close()
+            self._close_record(home)
 
     async def _inspect(
         self, body: Body, context: Context, snapshot: Snapshot, key: ScopeKey, held: Held, size: int
@@ -148,102 +179,83 @@ class Exchange:
         """Inspect here, or in a thread where it would keep other exchanges waiting."""
 
         def work() -> Verdict:
-            return pipeline.inspect(
-                body.document, context, snapshot, key, self.clock.now(), id=held.id, memo=self.memo
-            )
+            return pipeline.inspect(body.document, context, snapshot, key, self.clock.now(), id=held.id, memo=self.memo)
 
         return work() if size <= INLINE_BODY else await asyncio.to_thread(work)
 
-    async def _home(
-        self,
-        way: Way,
-        response: UpstreamResponse,
-        respond: Respond,
-        held: Held,
-        verdict: Verdict,
-        snapshot: Snapshot,
-        context: Context,
-    ) -> None:
-        """Bring the answer home: framing, restoring, framing again; then the closing record."""
-        scanner = StreamScanner(snapshot.detector.detect) if self.settings.answers.scan else None
+    def _homeward(self, held: Held, verdict: Verdict, snapshot: Snapshot, context: Context) -> Home:
+        """Say what the answer meets on its way home."""
 
         def permit(surrogate: Surrogate, sink: Sink) -> bool:
             return snapshot.policies.restore(context.principal, context.destination, surrogate.kind, sink)
 
-        homeward = Homeward(verdict.issued, permit, scanner)
-        kind = http.content_type(response.headers)
-        headers = [*http.returned(response.headers), ("x-poundlock-decision", held.id), *_told(verdict)]
-        ended, received, given = "client gone", 0, 0
-        try:
-            if response.status >= 400 or way.route.treatment != "inspect" or not http.restorable(kind):  # noqa: PLR2004
-                await respond.start(response.status, headers)
-                async for chunk in response.chunks():
-                    received += len(chunk)
-                    given += len(chunk)
-                    await respond.send(chunk)
-            elif kind == "application/json":
-                whole = bytearray()
-                async for chunk in response.chunks():
-                    whole += chunk
-                    received += len(chunk)
-                    if received > self.settings.gateway.max_answer:
-                        raise UpstreamFault(
-                            "The provider's answer is larger than gateway.max_answer.",
-                            advice="Ask for a streamed answer, or raise the limit.",
-                        )
-                answer = way.wire.encode_answer(way.route, bytes(whole), homeward)
-                given = len(answer)
-                await respond.start(response.status, headers)
-                await respond.send(answer)
-            else:
-                codec = way.wire.stream(way.route, kind, homeward)
-                await respond.start(response.status, headers)
-                try:
-                    async for chunk in response.chunks():
-                        received += len(chunk)
-                        if out := codec.feed(chunk):
-                            given += len(out)
-                            await respond.send(out)
-                except UpstreamFault:
-                    if out := codec.finish():
-                        await respond.send(out)
-                    raise
-                if out := codec.finish():
-                    given += len(out)
-                    await respond.send(out)
-            await respond.end()
-            ended = "complete"
-        except UpstreamFault:
-            ended = "upstream broke"
-            raise
-        finally:
-            self._close_record(held, verdict, response.status, ended, received, given, homeward, scanner)
+        def detect(text: str) -> tuple[Match, ...]:
+            found = snapshot.detector.detect(text)
+            return tuple(match for match in found if not surrogates.find(text[match.start : match.end]))
 
-    def _close_record(
-        self,
-        held: Held,
-        verdict: Verdict,
-        status: int,
-        ended: str,
-        received: int,
-        given: int,
-        homeward: Homeward,
-        scanner: StreamScanner | None,
-    ) -> None:
+        scanner = StreamScanner(detect) if self.settings.answers.scan else None
+        return Home(held, verdict, Homeward(verdict.issued, permit, scanner), scanner)
+
+    async def _home(self, way: Way, response: UpstreamResponse, respond: Respond, home: Home) -> None:
+        """Bring the answer home: framing, restoring, framing again."""
+        kind = http.content_type(response.headers)
+        home.status = response.status
+        headers = [
+            *http.returned(response.headers),
+            ("x-poundlock-decision", home.held.id),
+            *_told(home.verdict),
+        ]
+        if response.status >= 400 or way.route.treatment != "inspect" or not http.restorable(kind):
+            # An upstream's error is passed unchanged: clients decide on its wording whether to try again.
+            await respond.start(response.status, headers)
+            async for chunk in response.chunks():
+                home.received += len(chunk)
+                await home.give(respond, chunk)
+        elif kind == "application/json":
+            whole = bytearray()
+            async for chunk in response.chunks():
+                whole += chunk
+                home.received += len(chunk)
+                if home.received > self.settings.gateway.max_answer:
+                    raise UpstreamFault(
+                        "The provider's answer is larger than gateway.max_answer.",
+                        advice="Ask for a streamed answer, or raise the limit.",
+                    )
+            answer = way.wire.encode_answer(way.route, bytes(whole), home.homeward)
+            await respond.start(response.status, headers)
+            await home.give(respond, answer)
+        else:
+            codec = way.wire.stream(way.route, kind, home.homeward)
+            await respond.start(response.status, headers)
+            try:
+                async for chunk in response.chunks():
+                    home.received += len(chunk)
+                    await home.give(respond, codec.feed(chunk))
+            finally:
+                # Also when the upstream broke: what was held back belongs to the client.
+                rest = codec.finish()
+            await home.give(respond, rest)
+        await respond.end()
+        home.ended = "complete"
+
+    def _close_record(self, home: Home) -> None:
         """Queue the closing record; the client doesn't wait for it."""
+        homeward = home.homeward
+        homeward.close()
+        now = self.clock.now()
         draft = Draft(
             kind="closing",
-            id=held.id,
-            at=self.clock.now(),
+            id=home.held.id,
+            at=now,
             body={
-                "status": status,
-                "ended": ended,
-                "received": received,
-                "given": given,
-                "milliseconds": (self.clock.now() - verdict.draft.at) // 1_000_000,
+                "status": home.status,
+                "ended": home.ended,
+                "received": home.received,
+                "given": home.given,
+                "milliseconds": (now - home.verdict.draft.at) // 1_000_000,
                 "restored": dict(homeward.restored_kinds),
                 "left": dict(homeward.left_kinds),
-                "answer": dict(scanner.counts) if scanner else {},
+                "answer": dict(home.scanner.counts) if home.scanner else {},
             },
         )
 
@@ -272,19 +284,19 @@ class Exchange:
             respond, held, " ".join(dict.fromkeys(why)) or "Policy stopped this request.", " ".join(decision.advice)
         )
 
-    async def _refuse(self, respond: Respond, held: Held, message: str, advice: str) -> None:
+    async def _refuse(self, respond: Respond, held: Held, message: str, advice: str, status: int = 400) -> None:
         """Answer in the provider's own error shape; where an answer has begun already, end it."""
         if respond.started:
             await respond.abort()
             return
         text = " ".join(part for part in ("Poundlock:", message, advice, f"(poundlock explain {held.id})") if part)
-        body = held.wire.refusal(400, text, code="poundlock_refused")
+        body = held.wire.refusal(status, text, code="poundlock_refused")
         headers = [
             ("content-type", "application/json"),
-            ("x-should-retry", "false"),
+            *([("x-should-retry", "false")] if status == 400 else []),
             ("x-poundlock-decision", held.id),
         ]
-        await respond.start(400, headers)
+        await respond.start(status, headers)
         await respond.send(body)
         await respond.end()
 
@@ -294,9 +306,7 @@ class Exchange:
 
     def _way(self, request: Request) -> Way:
         """Find provider, wire and route. Raises `ClientFault` for what is not in the route table."""
-        wire, route = registry.resolve(
-            request.method, request.path, request.header_map, self._format(request.provider)
-        )
+        wire, route = registry.resolve(request.method, request.path, request.header_map, self._format(request.provider))
         name = request.provider or wire.provider
         provider = self.settings.provider(name)
         if provider is None:
@@ -315,9 +325,7 @@ class Exchange:
         elif request.body:
             raise ClientFault("This route takes no body.", advice="See `poundlock doctor --coverage`.")
         else:
-            body = registry.Empty(
-                Document(provider=way.wire.provider, operation=way.route.operation, segments=())
-            )
+            body = registry.Empty(Document(provider=way.wire.provider, operation=way.route.operation, segments=()))
         self._search_query(request)
         return body
 
@@ -340,7 +348,7 @@ class Exchange:
             endpoint=way.provider.upstream,
             approved=way.provider.approved,
             local=way.provider.local,
-            at=self.clock.now(),
+            day=datetime.fromtimestamp(self.clock.now() / 1e9, UTC).date().isoformat(),
         )
 
     def _credential(self, way: Way, principal: Principal) -> tuple[str, str] | None:
@@ -364,8 +372,3 @@ def _told(verdict: Verdict) -> list[tuple[str, str]]:
             ("x-poundlock-treated", f"disguise={counted.count('disguise')}, impound={counted.count('impound')}")
         )
     return told
-
-
-def segment_of(text: str) -> Segment:
-    """Give a text of its own as a segment."""
-    return Segment(text=text)

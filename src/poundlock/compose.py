@@ -1,0 +1,91 @@
+"""The only place where adapters are constructed and joined."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poundlock.adapters import keys, places, policyfiles, rulefiles
+from poundlock.adapters.credentials import Credentials, LocalIdentity
+from poundlock.adapters.heads import HeadFile
+from poundlock.adapters.sqlite import SqliteStore
+from poundlock.adapters.upstream import HttpUpstream
+from poundlock.core.conversation import Memo
+from poundlock.core.model import Snapshot
+from poundlock.gateway.exchange import Exchange
+from poundlock.gateway.snapshot import Snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from poundlock.config import Settings
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> int:
+        """Nanoseconds since the epoch, UTC."""
+        return time.time_ns()
+
+
+def snapshot(settings: Settings) -> Snapshot:
+    """Load the rules, names and policies in force. Raises `ConfigFault`."""
+    detector = rulefiles.load(settings.rules, cache=places.cache_folder())
+    policies = policyfiles.load(settings.policy.files, default=settings.policy.default_pack)
+    unknown = settings.rules.unknown_tier or ("restricted" if settings.profile == "strict" else "internal")
+    parts = (detector.digest, policies.digest, unknown, settings.mode, settings.profile)
+    return Snapshot(
+        detector=detector,
+        policies=policies,
+        digest=hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16],
+        unknown_tier=unknown,
+        mode=settings.mode,
+        profile=settings.profile,
+    )
+
+
+def _stamp(settings: Settings) -> Hashable:
+    """Give what changes when a rule, name or policy file changes."""
+    named = (*settings.rules.files, *settings.rules.names, *settings.policy.files)
+    found = [file for path in map(Path, named) for file in ([path] if not path.is_dir() else sorted(path.iterdir()))]
+    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else () for path in found)
+
+
+def exchange(settings: Settings) -> tuple[Exchange, SqliteStore]:
+    """Join the exchange of one worker; the store is to be opened before it is used. Raises `ConfigFault`."""
+    folder = places.state_folder(settings)
+    clock = SystemClock()
+    store = SqliteStore(
+        places.database(folder),
+        keys.load(folder / "master.key", os.environ, place=settings.state.master_key),
+        heads=HeadFile(places.heads(settings, folder)),
+        clock=clock,
+        head_every=settings.audit.head_every,
+    )
+    held = {name: os.environ[row.key_env] for name, row in settings.providers.items() if os.environ.get(row.key_env)}
+    line = Exchange(
+        settings=settings,
+        snapshots=Snapshots(lambda: snapshot(settings), lambda: _stamp(settings)),
+        vault=store,
+        log=store,
+        upstream=HttpUpstream(
+            ca_files={row.upstream: row.ca_file for row in settings.providers.values() if row.ca_file}
+        ),
+        identity=LocalIdentity(
+            Credentials(places.credentials(folder)),
+            human=getpass.getuser(),
+            open_loopback=settings.profile == "personal",
+        ),
+        clock=clock,
+        register=policyfiles.register(),
+        memo=Memo(settings.gateway.memo_bytes),
+        keys=held,
+        new_id=lambda: uuid.uuid4().hex[:16],
+    )
+    return line, store

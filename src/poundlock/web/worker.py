@@ -1,0 +1,41 @@
+"""What one worker process serves: the data plane, joined and opened."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from poundlock import compose
+from poundlock.adapters import keys, places
+from poundlock.web.data_plane import DataPlane
+
+if TYPE_CHECKING:
+    from poundlock.gateway.exchange import Exchange
+
+
+def data_plane() -> DataPlane:
+    """Give the worker's application; its configuration is the file that `POUNDLOCK_CONFIG` names, or the user's.
+
+    Raises: `ConfigFault` when it can't be joined.
+    """
+    keys.disable_core_dumps()
+    settings = places.read_settings()
+    line, store = compose.exchange(settings)
+    running: list[asyncio.Task[None]] = []
+
+    async def startup() -> Exchange:
+        await store.open()
+        running.append(asyncio.create_task(line.snapshots.watch()))
+        return line
+
+    async def shutdown() -> None:
+        for task in running:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await line.close()
+        await store.close()
+        await line.upstream.close()
+
+    return DataPlane(None, settings.gateway, startup=startup, shutdown=shutdown)
