@@ -60,8 +60,10 @@ def claude_code(url: str, home: Path, folder: Path, *arguments: str, version: st
     return _run([str(clients.executable(version)), *arguments], folder, home, environment)
 
 
-def aider(url: str, home: Path, folder: Path, prompt: str, *arguments: str, speak: str = "openai") -> Outcome:
-    """Run aider once with a message: `OPENAI_API_BASE` or `ANTHROPIC_API_BASE` point it at a gateway."""
+def aider(
+    url: str, home: Path, folder: Path, prompts: tuple[str, ...], *arguments: str, speak: str = "openai"
+) -> Outcome:
+    """Have aider answer prompts typed one after another: `OPENAI_API_BASE` or `ANTHROPIC_API_BASE` point it here."""
     model, base = ("openai/gpt-5.2", f"{url}/v1") if speak == "openai" else ("anthropic/claude-sonnet-4-6", url)
     environment = {
         f"{speak.upper()}_API_BASE": base,
@@ -78,7 +80,8 @@ def aider(url: str, home: Path, folder: Path, prompt: str, *arguments: str, spea
     ]
     command = [str(clients.executable("aider")), "--model", model, "--weak-model", model, *quiet]
     command += ["--no-suggest-shell-commands", "--no-detect-urls", "--no-show-release-notes", "--map-tokens", "0"]
-    return _run([*command, "--edit-format", "diff", "--message", prompt, *arguments], folder, home, environment)
+    typed = "".join(f"{prompt}\n" for prompt in (*prompts, "/exit"))
+    return _run([*command, "--edit-format", "diff", *arguments], folder, home, environment, typed)
 
 
 def llm(url: str, home: Path, folder: Path, *arguments: str) -> Outcome:

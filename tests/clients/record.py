@@ -418,7 +418,7 @@ def record_aider() -> None:
             )
             (session.project / "out.txt").write_text("")
             launch.aider(
-                session.url, session.home, session.project, _PROMPTS[0], "settings.env", "out.txt", speak=speak
+                session.url, session.home, session.project, _PROMPTS[:1], "settings.env", "out.txt", speak=speak
             )
             session.keep(wire, "aider-chat", _posts(path), 0)
 

@@ -21,11 +21,18 @@ def identifier(chance: random.Random, prefix: str, length: int = 24) -> str:
     return prefix + "".join(chance.choices(string.ascii_letters + string.digits, k=length))
 
 
-def _without_breakpoints(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a prompt's part as a provider compares it: without cache breakpoints, a lone text as a list of one block.
+
+    Clients write the same message either way, from one turn to the next.
+    """
     if isinstance(value, dict):
-        return {key: _without_breakpoints(item) for key, item in value.items() if key != "cache_control"}
+        kept = {key: plain(item) for key, item in value.items() if key != "cache_control"}
+        if isinstance(kept.get("content"), str):
+            kept["content"] = [{"type": "text", "text": kept["content"]}]
+        return kept
     if isinstance(value, list):
-        return [_without_breakpoints(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 
@@ -40,9 +47,10 @@ class PromptCache:
 
     def look_up(self, body: dict[str, Any]) -> tuple[int, int]:
         """Return (bytes of this prompt, bytes of its longest prefix that an earlier prompt also began with)."""
-        parts = [_without_breakpoints(body.get(name, [])) for name in ("tools", "system", "messages")]
+        parts = [plain(body.get(name, [])) for name in ("tools", "system", "messages")]
         items = [item for part in parts for item in (part if isinstance(part, list) else [part])]
-        prompt = b"\n".join(json.dumps(item, ensure_ascii=False).encode("utf-8", "surrogatepass") for item in items)
+        lines = [json.dumps(item, ensure_ascii=False).encode("utf-8", "surrogatepass") for item in items]
+        prompt = b"".join(line + b"\n" for line in lines)
         best = max((_shared(prompt, earlier) for earlier in self.seen), default=0)
         self.seen.append(prompt)
         del self.seen[:-_MEMORY]

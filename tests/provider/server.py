@@ -13,7 +13,7 @@ import random
 import zlib
 from typing import TYPE_CHECKING, Any
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import zstandard
 from aiohttp import web
 
