@@ -25,10 +25,20 @@ _KEYWORDS = ("true", "false", "null")
 _DIGITS = frozenset("0123456789+-.eE")
 _NUMBER = "0"
 
-# Stretches in which no surrogate can begin and no state can change: in plain text at depth 0, at depth 1 and deeper.
-_RUN_PLAIN = re.compile(r"(?:[^Qq]++|[Qq](?=[^Zz]))++")
-_RUN_ONCE = re.compile(r'(?:[^"\\Qq]++|\\[^u]|\\u(?!00[57]1)[0-9A-Fa-f]{4}|[Qq](?=[^Zz\\]))++')
-_RUN_DEEP = re.compile(r'(?:[^"\\Qq\x00-\x1f]++|[Qq](?=[^Zz\\]))++')
+# Stretches of plain text in which no surrogate can begin and no state can change, by the depth of the plain text. A
+# control character may stand in arguments as such (models write them), but ends what is JSON in them.
+_Q = r"[Qq](?=[^Zz\\])"
+_ESCAPED = r"\\[^uQq]|\\u(?!00[57]1)[0-9A-Fa-f]{4}"
+_ESCAPED_TWICE = r"\\\\(?:[^uQq\"\\\x00-\x1f]|\\[\"\\])"
+_OPEN = r'[^"\\Qq]++'
+_STRICT = r'[^"\\Qq\x00-\x1f]++'
+_DEEPER = re.compile(rf"(?:{_STRICT}|{_Q})++")
+_ARGUMENT_RUNS = (
+    re.compile(r"(?:[^Qq]++|[Qq](?=[^Zz]))++"),
+    re.compile(rf"(?:{_OPEN}|{_ESCAPED}|{_Q})++"),
+    re.compile(rf"(?:{_STRICT}|{_ESCAPED_TWICE}|{_Q})++"),
+)
+_EMBEDDED_RUNS = (_ARGUMENT_RUNS[0], re.compile(rf"(?:{_STRICT}|{_ESCAPED}|{_Q})++"), _ARGUMENT_RUNS[2])
 
 
 class Lexer:
@@ -71,10 +81,8 @@ class Lexer:
             return len(text)
         if mode != _PLAIN:
             return start
-        if depth == 0:
-            match = _RUN_PLAIN.match(text, start)
-        else:
-            match = (_RUN_ONCE if depth == 1 and not self._embedded else _RUN_DEEP).match(text, start)
+        runs = _EMBEDDED_RUNS if self._embedded else _ARGUMENT_RUNS
+        match = (runs[depth] if depth < len(runs) else _DEEPER).match(text, start)
         return match.end() if match else start
 
     def _step(self, level: int, char: str) -> int:

@@ -86,12 +86,22 @@ class ArgumentRestorer:
     @property
     def holding(self) -> bool:
         """Whether a surrogate may have begun, or a sink is awaited."""
-        return bool(self._outer or self._partial) or self._waiting is not None
+        return bool(self._outer or self._partial) or self.waiting
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a surrogate awaits a sink."""
+        return self._waiting is not None
 
     def feed(self, text: str) -> str:
         """Take the next text and give what may go on now."""
         lexer = self._lexer
         at = 0
+        if not self._outer and not self._partial and self._waiting is None and not self._beheaded:
+            at = lexer.run(text, 0)
+            if at == len(text):
+                return text
+            self._emit(text[:at])
         while at < len(text):
             if not self._outer and not self._partial and not self._beheaded:
                 end = lexer.run(text, at)
@@ -102,9 +112,7 @@ class ArgumentRestorer:
             char = text[at]
             at += 1
             self._take(lexer.step(char), char)
-        ready = "".join(self._ready)
-        self._ready.clear()
-        return ready
+        return self._drained()
 
     def flush(self) -> str:
         """Give what was held back; surrogates that still await a sink stay as they are."""
@@ -112,16 +120,20 @@ class ArgumentRestorer:
         for piece in self._waiting or ():
             self._ready.append(piece if isinstance(piece, str) else piece[1])
         self._waiting = None
-        ready = "".join(self._ready)
-        self._ready.clear()
-        return ready
+        return self._drained()
 
-    def settle(self, sink: Sink) -> None:
-        """Name the sink: what waited for it comes out with the next `feed` or `flush`."""
+    def settle(self, sink: Sink) -> str:
+        """Name the sink, and give what waited for it."""
         self._sink = sink
         waiting, self._waiting = self._waiting, None
         for piece in waiting or ():
             self._ready.append(piece if isinstance(piece, str) else self._answered(*piece, sink))
+        return self._drained()
+
+    def _drained(self) -> str:
+        ready = "".join(self._ready)
+        self._ready.clear()
+        return ready
 
     def _take(self, event: int, char: str) -> None:
         """Take one character of the outermost text with what the lexer says of it."""

@@ -133,7 +133,7 @@ _INTERPRETERS = re.compile(
 _CODE_WORDS = re.compile(
     r"(?<![a-z0-9_])(?:requests|urllib[23]?|httpx|aiohttp|pycurl|httplib2?|http|https|socket|socketserver|smtplib|ftplib|"
     r"telnetlib|poplib|imaplib|xmlrpc|paramiko|fabric|boto3?|botocore|websockets?|grpc|pika|kafka|dns|fetch|axios|undici|"
-    r"superagent|xmlhttprequest|net|tls|dgram|open-uri|faraday|lwp|tcpsocket|udpsocket|sockaddr_in|fsockopen|"
+    r"superagent|xmlhttprequest|net|tls|dgram|open-uri|faraday|m?lwp|tcpsocket|udpsocket|sockaddr_in|fsockopen|"
     r"curl_init|curl_exec|stream_socket_client|webclient|httpclient|tcpclient|urlopen|urlsession|inet|gen_tcp)(?![a-z0-9_])"
 )
 _SHELLS = _words("sh bash zsh dash ksh ash fish csh tcsh mksh eval source")
@@ -249,7 +249,7 @@ def _names_program(words: Sequence[str]) -> bool:
 
 def _has_remote_host(words: Sequence[str]) -> bool:
     """Whether the words around a server's client name a host other than this machine."""
-    for word, following in pairwise(words):
+    for word, following in pairwise((*words, "")):
         if word in _HOST_OPTIONS and following not in _LOCAL_HOSTS and not following.startswith(("/", ".")):
             return True
         if word.startswith("-h") and word not in ("-h", "-help") and word[2:] not in _LOCAL_HOSTS:

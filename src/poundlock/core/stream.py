@@ -72,6 +72,11 @@ class Homeward:
         return not self._issued and self._scanner is None
 
     @property
+    def scanning(self) -> bool:
+        """Whether every text must be fed, also such as holds nothing to restore."""
+        return self._scanner is not None
+
+    @property
     def restored(self) -> int:
         """How many surrogates were restored."""
         return self.restored_kinds.total()
@@ -149,27 +154,28 @@ class Homeward:
         return _Judged(ArgumentRestorer(self.find, self.allows, lexer, None), tool, free=free)
 
     def _rebuilt(self, node: Any, sink: Sink, levels: int) -> Any:
-        """Give `node` with its strings and keys restored."""
+        """Give `node` with its strings and keys restored, the same object where there were none."""
         if isinstance(node, str):
             if not _may_hold(node):
                 return node
             # The leaf is a string literal of the whole: one level of nesting is used up.
             restorer = ArgumentRestorer(self.find, self.allows, Lexer(embedded=True, levels=LEVELS - 1), sink)
-            return restorer.feed(node) + restorer.flush()
+            restored = restorer.feed(node) + restorer.flush()
+            return node if restored == node else restored
         if not levels:
             return node
         if isinstance(node, list):
             items = [self._rebuilt(item, sink, levels - 1) for item in node]
-            return node if all(map(_same, items, node)) else items
+            return node if all(new is old for new, old in zip(items, node, strict=True)) else items
         if isinstance(node, dict):
-            pairs = [(self._rebuilt(key, sink, 0), self._rebuilt(item, sink, levels - 1)) for key, item in node.items()]
-            changed = not all(key == old and item is node[old] for (key, item), old in zip(pairs, node, strict=True))
-            return dict(pairs) if changed else node
+            members: dict[str, Any] = {}
+            for old, item in node.items():
+                key = self._rebuilt(old, sink, 0)
+                # No member is dropped for another one that has its key already.
+                members[old if key in node or key in members else key] = self._rebuilt(item, sink, levels - 1)
+            same = all(key in members and members[key] is item for key, item in node.items())
+            return node if same else members
         return node
-
-
-def _same(left: object, right: object) -> bool:
-    return left is right
 
 
 def _may_hold(text: str) -> bool:
@@ -210,19 +216,19 @@ class _Judged:
             self._whole.append(text)
             self._size += len(text)
             if self._size > _JUDGED:
-                self._settle(sinks.in_doubt(self._tool))
-                ready += self._restorer.feed("")
+                ready += self._settle(sinks.in_doubt(self._tool))
         return ready
 
     def flush(self) -> str:
-        if self._whole is not None:
+        ready = ""
+        if self._whole is not None and self._restorer.waiting:
             texts = self._texts("".join(self._whole))
-            self._settle(sinks.in_doubt(self._tool) if texts is None else sinks.judge(self._tool, texts))
-        return self._restorer.flush()
+            ready = self._settle(sinks.in_doubt(self._tool) if texts is None else sinks.judge(self._tool, texts))
+        return ready + self._restorer.flush()
 
-    def _settle(self, sink: Sink) -> None:
+    def _settle(self, sink: Sink) -> str:
         self._whole = None
-        self._restorer.settle(sink)
+        return self._restorer.settle(sink)
 
     def _texts(self, whole: str) -> list[str] | None:
         """Give the strings in complete arguments, None for such as can't be read."""
