@@ -1,0 +1,336 @@
+"""The engine: candidates from the first stage, each verified in a window of fixed width, then validated and settled.
+
+Immutable after it was built, and safe to share between threads. Must never keep a text or a value after `detect`
+returned, and never do work that grows faster than its text.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from poundlock.core.detect import lexical, scoring, validators, views
+from poundlock.core.detect.rules import Rule, digest, expression
+from poundlock.core.detect.sources import Hyperscan, Keywords, Source, compile_database
+from poundlock.core.detect.triggers import Trigger, derive
+from poundlock.core.errors import ConfigFault
+from poundlock.core.model import Match
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from poundlock.core.detect.known import Known
+    from poundlock.core.detect.names import Names
+
+DEEPEST = 3
+FORWARD = 400
+GENERATION = 1  # raised whenever compiled sets of an older build must not be read
+
+
+class Span(NamedTuple):
+    """A candidate that was verified: a span of the text at hand, its confidence, its rule's number and its value."""
+
+    start: int
+    end: int
+    confidence: float
+    rule: int
+    value: str
+
+
+class Compiled(NamedTuple):
+    """What a rule set compiles to, so that it can be kept on disk: rules, triggers, what each is for, the database."""
+
+    rules: tuple[Rule, ...]
+    triggers: tuple[Trigger, ...]
+    purposes: tuple[int, ...]
+    database: bytes
+    digest: str
+
+
+# Purposes of triggers below 0; from 0 on, a trigger is for the rule of that number.
+LEXICAL = -1
+VIEW = -10  # VIEW - n is for the n-th of views.VIEWS
+
+
+def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
+    """Give the triggers of a rule set and the purpose of each. Raises: `ConfigFault` naming a rule that has none."""
+    triggers: list[Trigger] = []
+    purposes: list[int] = []
+    for number, rule in enumerate(rules):
+        if rule.lexical or rule.context:
+            continue
+        try:
+            triggers.append(derive(expression(rule), ignore_case=rule.ignore_case))
+        except (ValueError, re.error) as fault:
+            raise ConfigFault(f"rule {rule.id}: its pattern can't be used: {fault}") from fault
+        purposes.append(number)
+    if any(rule.lexical for rule in rules):
+        triggers.append(Trigger(expression=lexical.EXPRESSION, least=2, most=20))
+        purposes.append(LEXICAL)
+        for number, view in enumerate(views.VIEWS):
+            triggers.append(derive(view.pattern))
+            purposes.append(VIEW - number)
+    return tuple(triggers), tuple(purposes)
+
+
+def compile_rules(rules: Sequence[Rule]) -> Compiled:
+    """Compile rules; the database is empty where there is no Hyperscan. Raises: `ConfigFault`."""
+    triggers, purposes = plan(rules)
+    try:
+        database = compile_database(triggers)
+    except ImportError:
+        database = b""
+    except ValueError as fault:
+        raise ConfigFault(f"the rules can't be compiled: {fault}") from fault
+    return Compiled(tuple(rules), triggers, purposes, database, digest(rules))
+
+
+class Detector:
+    """Finds sensitive values in a text.
+
+    Built from compiled rules; `source` replaces the first stage (tests compare both). `names` and `known` are a
+    company's own dictionary and registered values.
+    """
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        *,
+        source: Source | None = None,
+        names: Names | None = None,
+        known: Known | None = None,
+    ) -> None:
+        self.rules = compiled.rules
+        self.digest = compiled.digest
+        self._triggers = compiled.triggers
+        self._purposes = compiled.purposes
+        self._source = source or (Hyperscan(compiled.database) if compiled.database else Keywords(compiled.triggers))
+        self._families = [rule.family for rule in compiled.rules]
+        self._ranks = [_rank(rule) for rule in compiled.rules]
+        self._names = names
+        self._known = known
+        # Filled on first use: most runs need few of the rules. Writing the same value twice is harmless.
+        self._patterns: dict[int, re.Pattern[str]] = {}
+        self._checks: dict[int, tuple[tuple[Callable[[str, str], float], str], ...]] = {}
+        self._lexical = {rule.lexical: number for number, rule in enumerate(compiled.rules) if rule.lexical}
+        self._context: dict[str, list[int]] = {}
+        for number, rule in enumerate(compiled.rules):
+            for word in rule.context:
+                self._context.setdefault(word, []).append(number)
+
+    def detect(
+        self, text: str, *, key: str = "", path: str = "", families: frozenset[str] | None = None
+    ) -> tuple[Match, ...]:
+        """Find the sensitive values of a text, in order and without overlaps.
+
+        `key` is the name under which the text stands (as if `key = ` stood before it); `path` a file name, if known;
+        `families` narrows what is looked for. Offsets are code points of `text`; a value is given fully decoded.
+        """
+        del path
+        spans: list[Span] = []
+        hits = self._source.scan(text)
+        if hits:
+            self._collect(text, hits, families, 0, spans)
+        if key:
+            self._keyed(text, key, families, spans)
+        if not spans:
+            return ()
+        return tuple(self._match(span) for span in self._settle(spans))
+
+    def _match(self, span: Span) -> Match:
+        rule = self.rules[span.rule]
+        return Match(
+            rule_id=rule.id,
+            family=self._families[span.rule],
+            kind=rule.kind,
+            tier=rule.tier,
+            start=span.start,
+            end=span.end,
+            confidence=span.confidence,
+            value=span.value,
+        )
+
+    def _collect(
+        self, text: str, hits: list[tuple[int, int]], families: frozenset[str] | None, depth: int, spans: list[Span]
+    ) -> None:
+        purposes = self._purposes
+        done: dict[int, int] = {}
+        for end, trigger in hits:
+            purpose = purposes[trigger]
+            if purpose >= 0:
+                if families is None or self._families[purpose] in families:
+                    self._verify(text, end, trigger, purpose, done, spans)
+            elif purpose == LEXICAL:
+                if end > done.get(LEXICAL, 0) and (families is None or "secret" in families):
+                    self._read(text, end, done, spans)
+            elif depth < DEEPEST and end > done.get(purpose, 0):
+                self._view(text, end, purpose, families, depth, done, spans)
+
+    def _verify(self, text: str, end: int, number: int, which: int, done: dict[int, int], spans: list[Span]) -> None:
+        trigger = self._triggers[number]
+        low = end - trigger.most
+        before = done.get(which, 0)
+        pattern = self._patterns.get(which)
+        if pattern is None:
+            rule = self.rules[which]
+            pattern = re.compile(expression(rule), re.ASCII | (re.IGNORECASE if rule.ignore_case else 0))
+            self._patterns[which] = pattern
+        if trigger.fixed:
+            if low < before:
+                return
+            found = pattern.match(text, low)
+        else:
+            if end <= before:
+                return
+            low = max(low, before)
+            high = end + FORWARD
+            found = pattern.search(text, low, high)
+            if found is None:
+                # Every start that had room to end within the window has been tried for good.
+                done[which] = max(before, high - max(trigger.most, FORWARD))
+                return
+            if found.end() == high:
+                found = pattern.match(text, found.start()) or found
+        if found is None:
+            return
+        start, stop = found.span("value")
+        done[which] = stop
+        value = found["value"]
+        confidence = self._confidence(which, value)
+        if confidence:
+            spans.append(Span(start, stop, confidence, which, value))
+
+    def _confidence(self, which: int, value: str) -> float:
+        """Give the confidence of a rule's candidate, 0 to drop it."""
+        rule = self.rules[which]
+        confidence = rule.confidence
+        if self._families[which] == "secret" and not rule.placeholders and scoring.made_up(value):
+            return 0.0
+        checks = self._checks.get(which)
+        if checks is None:
+            checks = tuple(validators.find(name) for name in rule.validators)
+            self._checks[which] = checks
+        for check, argument in checks:
+            confidence *= check(value, argument)
+            if not confidence:
+                return 0.0
+        return min(confidence, 0.99)
+
+    def _read(self, text: str, end: int, done: dict[int, int], spans: list[Span]) -> None:
+        reading = lexical.read(text, end)
+        if reading is None:
+            return
+        value = text[reading.start : reading.end]
+        done[LEXICAL] = max(end, reading.start) if len(value) < 40 else reading.end
+        self._judge(reading, value, text[reading.end : reading.end + 1], spans)
+
+    def _judge(self, reading: lexical.Reading, value: str, following: str, spans: list[Span]) -> None:
+        level = lexical.strength(reading.name)
+        if not level:
+            return
+        for which in self._candidates(reading):
+            pattern = self._patterns.get(which)
+            if pattern is None:
+                pattern = self._patterns[which] = re.compile(self.rules[which].pattern, re.ASCII)
+            if pattern.fullmatch(value):
+                confidence = self._confidence(which, value)
+                if confidence:
+                    spans.append(Span(reading.start, reading.end, confidence, which, value))
+                    return
+        confidence = lexical.judge(reading, value, level, following)
+        if confidence:
+            which = self._lexical[lexical.sort(reading.name, level)]
+            spans.append(Span(reading.start, reading.end, confidence, which, value))
+
+    def _candidates(self, reading: lexical.Reading) -> Iterable[int]:
+        """Give the rules whose context word stands in the name or before it on its line."""
+        if not self._context:
+            return ()
+        words = dict.fromkeys(lexical.words(reading.line))
+        words[re.sub(r"[^a-z0-9]", "", reading.name.lower())] = None
+        return [which for word in words for which in self._context.get(word, ())]
+
+    def _keyed(self, text: str, key: str, families: frozenset[str] | None, spans: list[Span]) -> None:
+        """Read a text as the value of `key`."""
+        if (families is not None and "secret" not in families) or len(text) > 700 or "\n" in text.strip():
+            return
+        hits = self._source.scan(f" {key}=")
+        if not any(self._purposes[trigger] == LEXICAL for _, trigger in hits):
+            return
+        value = text.strip()
+        start = text.find(value)
+        reading = lexical.Reading(key, start, start + len(value), quoted=True, how="assign", line=f" {key}")
+        self._judge(reading, value, "", spans)
+
+    def _view(
+        self,
+        text: str,
+        end: int,
+        purpose: int,
+        families: frozenset[str] | None,
+        depth: int,
+        done: dict[int, int],
+        spans: list[Span],
+    ) -> None:
+        view = views.VIEWS[VIEW - purpose]
+        opened = view.open(text, end, done.get(purpose, 0))
+        if opened is None:
+            return
+        done[purpose] = opened.stop
+        hits = self._source.scan(opened.text)
+        if not hits:
+            return
+        inner: list[Span] = []
+        self._collect(opened.text, hits, families, depth + 1, inner)
+        for span in self._settle(inner):
+            start, stop = opened.original(span.start, span.end)
+            spans.append(span._replace(start=start, end=stop))
+
+    def _settle(self, spans: list[Span]) -> list[Span]:
+        """Choose among overlapping spans: by family and shape, then the surer, the longer, the earlier; in order."""
+        if len(spans) < 2:
+            return spans
+        spans.sort(key=_start)
+        last = -1
+        for span in spans:
+            if span.start < last:
+                break
+            last = span.end
+        else:
+            return spans
+        chosen: list[Span] = []
+        group: list[Span] = []
+        reach = -1
+        for span in spans:
+            if span.start >= reach and group:
+                chosen.extend(self._best(group))
+                group = []
+            group.append(span)
+            reach = max(reach, span.end)
+        chosen.extend(self._best(group))
+        return chosen
+
+    def _best(self, group: list[Span]) -> list[Span]:
+        """Choose among spans of which each overlaps the one before."""
+        if len(group) == 1:
+            return group
+        ranks = self._ranks
+        kept: list[Span] = []
+        for span in sorted(group, key=lambda span: (-ranks[span.rule], -span.confidence, span.start - span.end)):
+            place = bisect.bisect(kept, span.start, key=_start)
+            if (place and kept[place - 1].end > span.start) or (place < len(kept) and kept[place].start < span.end):
+                continue
+            kept.insert(place, span)
+        return kept
+
+
+def _start(span: Span) -> int:
+    return span.start
+
+
+def _rank(rule: Rule) -> int:
+    """Rank rules where their spans overlap: a secret of a known shape, any secret, then personal data, then the rest."""
+    if rule.id.startswith("secret."):
+        return 3 if rule.pattern else 2
+    return 1 if rule.id.startswith("pii.") else 0

@@ -1,0 +1,278 @@
+"""The lexical layer: values that give themselves away by the name they stand under, not by a shape of their own.
+
+Reads the name around a keyword, the connector behind it (assignment, header, flag, XML, call, prose), and the value.
+Must never look further than a fixed distance from the keyword, so that its cost is linear.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from poundlock.core.detect import scoring
+
+# What a name says of the value under it: 3 a password, 2 a secret by name, 1 only if the value is random.
+PASSWORD, SECRET, WEAK = 3, 2, 1
+
+WORDS = (
+    "passw(?:or)?d|passphrase|passcode|passwd|pwd|[-_.\"' \\n{(,;?&]pass[-_\"' =:]|[-_.\"' \\n{(,;?&]pw[\"' =:]"
+    "|kennwort|passwort|contrase(?:n|\\xc3\\xb1)a|mot[ _]de[ _]passe|mdp[\"' =:]|senha|wachtwoord|l(?:o|\\xc3\\xb6)senord"
+    "|\\xd0\\xbf\\xd0\\xb0\\xd1\\x80\\xd0\\xbe\\xd0\\xbb\\xd1\\x8c|\\xe5\\xaf\\x86\\xe7\\xa0\\x81|\\xe5\\xaf\\x86\\xe7\\xa2\\xbc"
+    "|\\xe3\\x83\\x91\\xe3\\x82\\xb9\\xe3\\x83\\xaf\\xe3\\x83\\xbc\\xe3\\x83\\x89|\\xeb\\xb9\\x84\\xeb\\xb0\\x80\\xeb\\xb2\\x88\\xed\\x98\\xb8"
+    "|secret|token|credential|api[-_ .]?key|access[-_ .]?key|private[-_ .]?key|encryption[-_ .]?key|signing[-_ .]?key"
+    "|master[-_ .]?key|account[-_ .]?key|auth[-_ .]?key|app(?:lication)?[-_ .]?key|license[-_ .]?key|service[-_ .]?key"
+    "|admin[-_ .]?key|shared[-_ .]?key|storage[-_ .]?key|deploy[-_ .]?key|subscription[-_ .]?key|webhook[-_ .]?key"
+    "|identified by|session[-_ .]?id|sessionid|[-_.\"' \\n;?&]sid[\"' =:]|connect[.]sid|csrf|xsrf|[-_\"' ]jwt[\"' =:]"
+    "|[-_.\"' \\n;?&]auth[\"' =:]|authorization|signature[\"' =:]|[-_.\"' \\n;?&]sig=|[-_\"'.]salt[\"' =:]|hmac|otp|totp"
+    "|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code|[-_\"' ]pin[\"' =:]|webhook|[-_\"' ]psk[\"' =:]|wpa[-_ ]"
+)
+EXPRESSION = f"(?i:{WORDS})"
+
+STRONG = re.compile(
+    r"passw(?:or)?d|passwd|passphrase|passcode|pwd|kennwort|passwort|contrase[nñ]a|mot[ _]de[ _]passe|mdp|senha|wachtwoord"
+    r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by|(?:^|[^a-z])p(?:ass|w)(?:$|[^a-z])|psk|wpa",
+    re.IGNORECASE,
+)
+MIDDLE = re.compile(
+    r"secret|token|credential|(?:api|access|private|encryption|signing|master|account|auth|app|application|license|service"
+    r"|admin|shared|storage|deploy|subscription|webhook)[-_ .]?key|authorization|bearer",
+    re.IGNORECASE,
+)
+# A name with one of these speaks of something about a secret, not of the secret.
+ABOUT = re.compile(
+    r"(?:(?:^|[-_.])(?:hash|digest|length|len|size|count|type|types|name|names|path|file|files|filename|dir|url|uri|endpoint"
+    r"|policy|min|max|field|label|hint|help|title|text|message|msg|error|prompt|regex|pattern|format|expir\w*|ttl|timeout"
+    r"|age|id|ids|arn|ref|reference|index|column|placeholder|env|var|variable|version|enabled|required|reset|strategy|prefix"
+    r"|suffix|class|classname|input|form|page|link|limit|usage|budget|kind|provider|manager|store|rotation|public|pub|alg"
+    r"|algorithm|scheme|scope|scopes|status|state|source|at|date|time|char|chars|set|list|map|mask|validator|strength"
+    r"|template|fingerprint|thumbprint|checksum|key_id|group|mode|method|option|options|flag|role|user|username|email)$)"
+    r"|(?:Hash|Length|Type|Name|Path|File|Url|Uri|Policy|Field|Label|Hint|Error|Prompt|Pattern|Id|Ids|Arn|Ref|Index|Expiry"
+    r"|Placeholder|Enabled|Required|Count|Limit|Prefix|Class|Text|Message|Validator|Strength|Status|Input|Form|Scope|Mode)$"
+    r"|public[-_]?key|pubkey|primary[-_]?key|foreign[-_]?key|tokeniz|tokenis|next[-_]?token|page[-_]?token|max[-_]?token",
+)
+NAME = re.compile(r"[\w$.\-/]*", re.ASCII)
+TAIL = re.compile(r"[\w.\-]{0,40}(?:\[\w{0,20}\])?")
+CONNECT = re.compile(
+    r"""(?P<close>(?:\\{0,7}["'`]|&quot;|&\#34;|%22|\\u0022|\*{1,2}|[\])}])*)
+    (?:
+      (?P<typed>\s?\??:\s?[A-Za-z_][\w.<>\[\]|?]{0,40}(?:\s\|\s\w{1,20})?\s{0,3}=\s{0,3})
+    | (?P<assign>[ \t]{0,12}(?:=>|:=|\?=|\|\|=|\+=|={1,3}|::?|->)[ \t]{0,12}(?:\n[ \t]{2,12}(?=["'`]))?)
+    | (?P<encoded>%3[AaDd](?:%20)?|\\u003[ad])
+    | (?P<xml>(?:\s[^<>]{0,60})?>\s{0,8}(?:<!\[CDATA\[|<(?:value|string)>)?)
+    | (?P<valued>[,;]?\s{0,20}(?:-\s)?\\{0,3}["']?(?:value|Value|VALUE|content|val)\\{0,3}["']?\s?[:=]\s?)
+    | (?P<comma>[ \t]{0,3},[ \t\n]{0,12}(?=\\{0,3}["'`]))
+    | (?P<call>[ \t]?\(\s{0,8}(?=\\{0,3}["'`]))
+    | (?P<prose>[ \t]{1,3}(?:(?:for|of|to|für|de|del|da|pour|para|[Oo]n|at|in)[ ][^\n]{1,40}?[ ])?
+        (?:is|was|are|be|will[ ]be|set[ ]to|changed[ ]to|reset[ ]to|as|to|now|ist|lautet|est|es|[eé]|är|è|:)(?:[ ](?:now|this|the[ ]following))?[ ]?:?[ \t]{1,3}|是[:：\s]?|：\s?|は[:：\s]?|は、|은\s|는\s|[ ]?—[ ]|[ ]-[ ])
+    | (?P<space>[ \t]{1,8})
+    )""",
+    re.VERBOSE,
+)
+QUOTE = re.compile(r"[rbufRBUF@$L]{0,2}(\\{0,7})(\"\"\"|'''|[\"'`]|&quot;|&\#34;|%22|\\u0022|“|‘|«)|(\*\*|__)")
+BARE = re.compile(r"[^\s\"'`<>,;|\\“”]{1,512}")
+CLOSERS = {"“": "”", "‘": "’", "«": "»"}
+COMMAND = re.compile(r"(?:^|\s)(?:--?[\w-]*|/[\w]+:?)$")
+CALLING = re.compile(r"[\w$.]+\s?[(\[]")
+SPACED_WORDS = re.compile(r"(?:[^\W\d_]{2,}[ ,.!?:'’]+){1,}[^\W\d_]*[ ,.!?:'’]*")
+ENV_LINE = re.compile(
+    r"(?:^|\n|[;&|]\s?)[ \t]*(?:export |set |ENV |SET |setx |-e |--env |\$env:|\+|-|> )?[ \t]*[\"']?[A-Za-z_.][\w.\-]*$"
+)
+
+
+class Reading(NamedTuple):
+    """A name and the value under it: where the value stands, and how it was connected."""
+
+    name: str
+    start: int
+    end: int
+    quoted: bool
+    how: str
+    line: str
+
+
+def strength(name: str) -> int:
+    """Say how much a name promises: `PASSWORD`, `SECRET`, `WEAK`, or 0 where it speaks about a secret only."""
+    if ABOUT.search(name):
+        return 0
+    if STRONG.search(name):
+        return PASSWORD
+    if MIDDLE.search(name):
+        return SECRET
+    return WEAK
+
+
+def read(text: str, end: int) -> Reading | None:
+    """Read the name that the keyword ending at `end` is part of, and the value that follows it, if any does."""
+    tail = TAIL.match(text, end)
+    stop = tail.end() if tail else end
+    if stop > end and text[stop - 1] in ".-":
+        stop -= 1
+    if text[end - 1] in "=: \"'":
+        # The keyword's own last character is its connector (`pw=`): the name ends before it.
+        stop = end - 1
+    connect = CONNECT.match(text, stop)
+    if connect is None:
+        return None
+    low = max(0, stop - 80)
+    line = text[low:stop]
+    backwards = NAME.match(line[::-1])
+    name = line[len(line) - backwards.end() :] if backwards else ""
+    how = connect.lastgroup or ""
+    at = connect.end()
+    opening = QUOTE.match(text, at)
+    if opening:
+        start = opening.end()
+        delimiter = opening.group()
+        if opening.group(3):
+            delimiter = opening.group(3)
+        else:
+            delimiter = opening.group(1) + CLOSERS.get(opening.group(2), opening.group(2))
+        close = text.find(delimiter, start, start + 700)
+        if not opening.group(1) and opening.group(2) in ('"', "'", "`"):
+            while close > 0 and text[close - 1] == "\\" and text[close - 2] != "\\":
+                close = text.find(delimiter, close + 1, start + 700)
+        newline = text.find("\n", start, start + 700)
+        if close < 0:
+            # A value that was cut off: to the end of its line or of the text.
+            bare = BARE.match(text, start)
+            if bare is None or bare.end() - start < 8:
+                return None
+            close = bare.end()
+        elif 0 <= newline < close and len(opening.group(2) or "") < 3:
+            return None
+        return Reading(name, start, close, True, how, line)
+    if how in ("comma", "call"):
+        return None
+    bare = BARE.match(text, at)
+    if bare is None:
+        return None
+    start, close = bare.span()
+    if how == "space" and not COMMAND.search(line) and not _keyword_line(line, text, stop):
+        return None
+    if how in ("assign", "typed", "valued", "encoded", "xml", "prose", "space"):
+        close = _trim(text, start, close, line, how)
+    return Reading(name, start, close, False, how, line)
+
+
+def _keyword_line(line: str, text: str, stop: int) -> bool:
+    """Say whether a name followed by a space is a setting (netrc, ssh, Docker's ENV, prose with a colon left out)."""
+    before = line.rstrip()
+    return bool(
+        re.search(
+            r"(?:^|\n|\b(?:login|user|machine|requirepass|masterauth|ENV|ARG|export|set)\s\S*\s?)[\s\"']*\S{0,40}$",
+            before,
+        )
+    ) and bool(
+        re.match(r"[ \t]+\S+[ \t]*(?:\n|$|#)|[ \t]+\S+[ \t]+(?:account|port|user|login)\b", text[stop : stop + 200])
+    )
+
+
+def _trim(text: str, start: int, close: int, line: str, how: str) -> int:
+    value = text[start:close]
+    if how == "encoded":
+        cut = re.search(r"%(?:26|22|27|2C|3B|7D|20|0A)|&", value)
+        return start + cut.start() if cut else close
+    if how == "prose":
+        return start + len(value.rstrip(".,;:!?)]}”。，"))
+    if how in ("assign", "typed", "valued", "space") and not ENV_LINE.search(line):
+        cut = re.search(r"[&)\]}](?![^&)\]}]{0,40}[({\[])|&(?=[\w.-]{1,40}=)", value)
+        if cut:
+            value = value[: cut.start()]
+    return start + len(value.rstrip(",;)]}:."))
+
+
+def judge(reading: Reading, value: str, level: int, following: str) -> float:
+    """Give the confidence that `value` is a secret, given its name's `level`; 0 when it is not.
+
+    `following` is the character after the value.
+    """
+    size = len(value)
+    if size < 4 or size > 600:
+        return 0.0
+    if scoring.made_up(value):
+        return 0.0
+    shape = scoring.shape(value)
+    if (
+        shape
+        and not (shape == "uuid" and level >= SECRET)
+        and not (shape == "number" and level == PASSWORD and size >= 6)
+    ):
+        return 0.0
+    if " " in value:
+        if level < PASSWORD or not reading.quoted or SPACED_WORDS.fullmatch(value) or value.count(" ") > 7:
+            return 0.0
+        return 0.6 if re.search(r"[0-9]", value) else 0.0
+    letters = scoring.IDENTIFIER.fullmatch(value) is not None
+    figures = any("0" <= char <= "9" for char in value)
+    bits = scoring.surprise(value)
+    if not reading.quoted:
+        if following in ("(", "[") or CALLING.match(value):
+            return 0.0
+        if letters and not figures and (reading.how != "prose" or bits < 4.4):
+            return (
+                0.0
+                if level < PASSWORD or not ENV_LINE.search(reading.line) or "." in value
+                else _weak_password(value, bits)
+            )
+    low = value.lower()
+    name = reading.name.lower()
+    if low in name or name.endswith(low.replace("-", "_")):
+        return 0.0
+    if level == PASSWORD:
+        if figures or not letters:
+            if letters and bits < 3.6 and size < 8:
+                return 0.0
+            if (
+                reading.how in ("space", "prose")
+                and not reading.quoted
+                and (size < 6 or not (figures or _special(value)))
+            ):
+                return 0.0
+            return 0.55 + min(0.35, 0.02 * size + 0.1 * (scoring.classes(value) - 1))
+        return _weak_password(value, bits)
+    if size < 8:
+        return 0.0
+    if level == SECRET:
+        if size < 16:
+            return 0.65 if figures and bits >= 4.3 else 0.0
+        if bits >= 4.2 and (figures or bits >= 4.8):
+            return 0.85
+        return 0.6 if bits >= 3.9 and figures and scoring.entropy(value) >= 3.2 and not letters else 0.0
+    if size >= 16 and figures and bits >= 4.5:
+        return 0.6
+    return 0.0
+
+
+def _special(value: str) -> bool:
+    return any(not char.isalnum() for char in value[:-1])
+
+
+def _weak_password(value: str, bits: float) -> float:
+    """Judge a password of letters only: a plain word is one only where it does not look like a name in code."""
+    if len(value) < 6 or not value.isalpha():
+        return 0.0
+    if bits >= 4.6:
+        return 0.65
+    return 0.5 if value.islower() and len(value) >= 8 and bits >= 3.2 else 0.0
+
+
+CAMEL = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+(?![a-z])\d*|\d+")
+
+
+def words(line: str) -> list[str]:
+    """Give the lower-case words of a name and of what stands before it, with camel case taken apart."""
+    return [word.lower() for word in CAMEL.findall(line)]
+
+
+def sort(name: str, level: int) -> str:
+    """Name the lexical rule for a name: `password`, `api-key`, `token`, `secret` or `other`."""
+    if level == PASSWORD:
+        return "password"
+    low = name.lower()
+    if "token" in low or "bearer" in low or "jwt" in low:
+        return "token"
+    if "key" in low:
+        return "api-key"
+    if "secret" in low or "credential" in low:
+        return "secret"
+    return "other"

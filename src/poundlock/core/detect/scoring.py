@@ -1,0 +1,156 @@
+"""How much a value looks like a secret: rarity of its characters, made-up values, and shapes that are never secrets.
+
+Every function is linear in its value. Must never look at anything but the value and the name it was given.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+# Bits of a letter after another (rows and columns: word edge, a to z), times 5, from 48 ("0") on. Trained on the words of
+# 30 MB of open-source code and documentation by counting alone; see bench/README.md.
+BIGRAMS = r"""
+uCHADEGJLEUSHFIICUD@EINLSXY
+GTGCFVSI_H\Q@FAfHX@D=MOSTP]
+A@LINBQUcALZ=QRDOXGDNBV[\KW
+B@XKR@U\AH_DFOW<RYGM@IX]]Rm
+8EQTK;PTY?Z^LWTGV]LHPJVW[Ud
+<GREAMKOZT`ZHJAUKT>@FZNTITd
+>DSNMBBT]<a[DRP@P`FIKF^[bMg
+7GYQV=XMHD`[JPGISbDFPIZ\aWT
+==WUR;W_[@fTMNS@WbGNFKb[bO]
+JHKDGHKHc^eYEG:AK[JCB^JpRkL
+A>QLT<XXXEXOXNX>TXX@X@RKXSX
+:FVTN:RLT@^WJQLKMYOALLYL]Tb
+?@XQK<UT\=aWBXTASbXHIJS^cE`
+@=IRN;V[]A]TMIVC@_UHNI^]dQc
+>CVEBBJ?ZF^OQXOGQ`WB?MO_jVb
+FOLFFVNL^N]OFD;JEh>FGELIV[_
+A?YOP>TWLFgPBQUBG_>JDI_\_Lf
+>EZRPDMUOWVZFKNUZJHKW6ZZZVZ
+=@ULM;SN^AdPOJLBQeKEFMRXdLp
+8J[HW@UWHCgRNRUIHYVE>GYW`Pi
+<CXMT=T\E=g\MTWEObBFILZWYIb
+NIDGMFLLeGi`BD=PEf@B@_`fYfd
+B<WNZ6WUX>cYRNSGQ]UOSSYX_\c
+?>TPM@OUE>a[JTEAQZCFQVYPS\\
+;HQDNAL`PC[\NGQO?ZOH=UX`KP\
+5NSKUKSRZJ``KJHM?]TEGXWQ]ZT
+C@SST6PVNBZQMPTDZZSKNTZRSNT
+"""
+
+_ROWS = BIGRAMS.split()
+_EDGE = 26
+_LETTER = {chr(97 + i): i + 1 for i in range(26)}
+_COSTS = {
+    (a, b): (ord(_ROWS[i][j]) - 48) / 5 for a, i in {"": 0, **_LETTER}.items() for b, j in {"": 0, **_LETTER}.items()
+}
+_TURN = 4.5  # bits for going from one class of characters to another inside a run of letters and digits
+_DIGIT = 3.4
+
+MADE_UP = re.compile(
+    r"""example|sample|dummy|place.?holder|change.?(?:me|it|this)|\byours?\b|your[-_ .]?(?:[a-z]{2,}|$)|^my[-_]|x{4,}|X{4,}
+    |redacted|censored|masked|\btodo\b|fixme|fake|foo.?bar|lorem|insert.?(?:your|here)|replace.?(?:me|this|with)|_here$
+    |\*{3,}|\.{3}|\u2026|\u2022{3}|<[a-z_\s-]+>|\$\{|\{\{|\}\}|\$\(|%\(|%[sd]\b|\#\{|^\$[A-Za-z_]|^%[A-Za-z_]+%$|^@[A-Za-z.]+@$
+    |(?:0123456|1234567|abcdefg|a1b2c3d|abcd1234|1234abcd|qwertyui|deadbeef|cafebabe|badc0de|ffffffff|00000000)
+    |^(?:none|null|nil|undefined|true|false|yes|no|on|off|string|secret|password|passwd|token|test|testing|default|empty|unset
+        |optional|required|value|key|bearer|basic|admin|root|user|username|login|guest|n/?a|unknown|hidden|disabled|enabled)$
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+SHAPES = re.compile(
+    r"""(?P<uuid>[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$)
+    |(?P<integrity>(?:sha(?:1|256|384|512)|md5|blake2b?|git|h1)[-:=][A-Za-z0-9+/=]{20,}$)
+    |(?P<number>[+-]?(?:\d[\d_,]*\.?\d*|0x[0-9a-f]{1,16})(?:[eE][+-]?\d+)?[a-z%]{0,3}$)
+    |(?P<version>v?\d+(?:\.\d+){1,4}(?:[-+.][0-9A-Za-z.]+)?$)
+    |(?P<date>\d{4}-\d\d-\d\d(?:[T ][\d:.+Z-]*)?$)
+    |(?P<url>[a-z][a-z0-9+.-]{1,15}://[^\s]*$)
+    |(?P<arn>arn:aws[a-z-]*:[^\s]*$)
+    |(?P<path>(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.@ -]+[/\\])+[\w.@ -]*$|(?:[\w.-]+/){2,}[\w.-]+\.[a-z]{1,5}$)
+    |(?P<file>[\w-]+\.(?:py|js|ts|json|ya?ml|toml|txt|pem|crt|cer|key|pub|csv|html?|css|png|jpe?g|svg|md|sh|java|go|rb|xml|conf|cfg|ini)$)
+    |(?P<color>\#[0-9a-f]{3,8}$)
+    |(?P<sealed>ENC\[|AgA[A-Za-z0-9+/]{40}|vault:v\d|\$ANSIBLE_VAULT|\{cipher\}|enc:v\d|kms:|age1)
+    |(?P<reference>(?:os\.environ|process\.env|env[.:(\[]|secrets?\.[A-Za-z_]|vars?\.|var\.|self\.|this\.|config\.|settings?\.|data\.|local\.|module\.|ref\+|op://|vault://|aws-?ssm:|ssm:|projects/|keyring:|\#\#|@Microsoft\.KeyVault|!(?:Ref|Sub|GetAtt|vault|secret|env)|arn:))
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|-)[A-Za-z_$][\w$]*)*", re.ASCII)
+HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
+
+
+def surprise(value: str) -> float:
+    """Give the mean bits a character of `value` costs under a model of words, digits and their joints.
+
+    English words and identifiers cost about 3 to 4, random letters and digits above 5.
+    """
+    if not value:
+        return 0.0
+    total = 0.0
+    before = ""
+    kind = 0  # 0 edge, 1 lower, 2 upper, 3 digit
+    costs = _COSTS
+    for char in value:
+        if "a" <= char <= "z":
+            if kind == 3:
+                total += _TURN + 1
+                before = ""
+            total += costs[before, char]
+            before, kind = char, 1
+        elif "A" <= char <= "Z":
+            low = char.lower()
+            if kind == 1:
+                total += _TURN * 0.6 + costs["", low]
+            else:
+                total += costs[before, low] + (_TURN + 1 if kind == 3 else 0.0)
+            before, kind = low, 2
+        elif "0" <= char <= "9":
+            total += _DIGIT + (0.0 if kind in (0, 3) else _TURN * 0.5)
+            before, kind = "", 3
+        else:
+            total += 2.0
+            before, kind = "", 0
+    return total / len(value)
+
+
+def entropy(value: str) -> float:
+    """Give the Shannon entropy of the characters of `value`, in bits a character."""
+    if not value:
+        return 0.0
+    size = len(value)
+    counts = [value.count(char) for char in set(value)]
+    return -sum(count / size * math.log2(count / size) for count in counts)
+
+
+def made_up(value: str) -> bool:
+    """Say whether a value is evidently a placeholder: a stand-in word, a run, a repetition, a template."""
+    if MADE_UP.search(value):
+        return True
+    distinct = len(set(value))
+    return distinct <= 3 + len(value) // 24 and len(value) >= 8
+
+
+def shape(value: str) -> str:
+    """Name the shape that is no secret by itself (`uuid`, `path`, `reference`, …), or nothing."""
+    found = SHAPES.match(value)
+    return found.lastgroup or "" if found else ""
+
+
+def classes(value: str) -> int:
+    """Count the classes of characters: lower, upper, digits, others."""
+    lower = upper = digit = other = 0
+    for char in value:
+        if char.islower():
+            lower = 1
+        elif char.isupper():
+            upper = 1
+        elif char.isdigit():
+            digit = 1
+        else:
+            other = 1
+    return lower + upper + digit + other
+
+
+def wordlike(value: str) -> bool:
+    """Say whether a value reads like words or an identifier rather than like something random."""
+    return surprise(value) < 4.15

@@ -1,0 +1,141 @@
+"""The first stage: where in a text a second look pays. One Hyperscan database, or Aho-Corasick where there is none.
+
+Gives hits (end, trigger number) with ends in code points. Must never decide that something is a finding.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poundlock.core.detect.triggers import Trigger
+
+CONTINUATION = bytes(range(0x80, 0xC0))
+
+
+class Source(Protocol):
+    """Finds candidates."""
+
+    def scan(self, text: str) -> list[tuple[int, int]]:
+        """Give every hit as (end in code points, trigger number), in order of their ends."""
+
+
+def _collect(number: int, _start: int, end: int, _flags: int, hits: list[tuple[int, int]]) -> None:
+    hits.append((end, number))
+
+
+def to_code_points(data: bytes, hits: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Turn ends in UTF-8 bytes into ends in code points; one pass over the data whatever the number of hits."""
+    out = []
+    at = count = 0
+    for end, number in hits:
+        if end > at:
+            count += len(data[at:end].translate(None, CONTINUATION))
+            at = end
+        out.append((count, number))
+    return out
+
+
+def compile_database(triggers: Sequence[Trigger]) -> bytes:
+    """Compile the triggers into a serialized Hyperscan database.
+
+    Raises: `ImportError` where there is no Hyperscan; `ValueError` naming the trigger that it refuses.
+    """
+    import hyperscan  # noqa: PLC0415 (optional on some platforms, and not needed where a cache is)
+
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    try:
+        database.compile(
+            expressions=[trigger.expression.encode() for trigger in triggers],
+            ids=list(range(len(triggers))),
+            flags=[0] * len(triggers),
+        )
+    except hyperscan.error as fault:
+        for number, trigger in enumerate(triggers):
+            try:
+                hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK).compile(
+                    expressions=[trigger.expression.encode()], ids=[0], flags=[0]
+                )
+            except hyperscan.error as reason:
+                raise ValueError(f"trigger {number} is refused: {reason}") from reason
+        raise ValueError(f"the triggers together are refused: {fault}") from fault
+    return bytes(hyperscan.dumpb(database))
+
+
+class Hyperscan:
+    """A compiled database with a pool of scratch spaces, so that any number of threads can scan at once."""
+
+    def __init__(self, serialized: bytes) -> None:
+        import hyperscan  # noqa: PLC0415 (see compile_database)
+
+        self._database: Any = hyperscan.loadb(serialized, mode=hyperscan.HS_MODE_BLOCK)
+        self._make: Any = hyperscan.Scratch
+        # list.append and list.pop are atomic: a scratch is in one thread's hands or in the pool, never in two.
+        first = hyperscan.Scratch(self._database)
+        self._database.scratch = first
+        self._pool: list[Any] = [first]
+
+    def scan(self, text: str) -> list[tuple[int, int]]:
+        """See `Source`."""
+        ascii_only = text.isascii()
+        data = text.encode() if ascii_only else text.encode("utf-8", "surrogatepass")
+        hits: list[tuple[int, int]] = []
+        try:
+            scratch = self._pool.pop()
+        except IndexError:
+            scratch = self._make(self._database)
+        try:
+            self._database.scan(data, match_event_handler=_collect, context=hits, scratch=scratch)
+        finally:
+            self._pool.append(scratch)
+        return hits if ascii_only or not hits else to_code_points(data, hits)
+
+
+class Keywords:
+    """The fallback: literals by Aho-Corasick, then each trigger's own expression in a window around its literal."""
+
+    def __init__(self, triggers: Sequence[Trigger]) -> None:
+        import ahocorasick  # noqa: PLC0415 (only where there is no Hyperscan)
+
+        self._triggers = triggers
+        self._compiled: dict[int, re.Pattern[bytes]] = {}
+        self._whole = [number for number, trigger in enumerate(triggers) if not trigger.literals]
+        words: dict[str, list[int]] = {}
+        for number, trigger in enumerate(triggers):
+            for word in trigger.literals:
+                words.setdefault(word, []).append(number)
+        self._automaton: Any = ahocorasick.Automaton()
+        for word, numbers in words.items():
+            self._automaton.add_word(word, (len(word), tuple(numbers)))
+        if words:
+            self._automaton.make_automaton()
+
+    def _expression(self, number: int) -> re.Pattern[bytes]:
+        found = self._compiled.get(number)
+        if found is None:
+            found = re.compile(self._triggers[number].expression.encode(), re.DOTALL)
+            self._compiled[number] = found
+        return found
+
+    def scan(self, text: str) -> list[tuple[int, int]]:
+        """See `Source`."""
+        data = text.encode("utf-8", "surrogatepass")
+        hits: set[tuple[int, int]] = set()
+        for number in self._whole:
+            hits.update((found.end(), number) for found in self._expression(number).finditer(data))
+        done: dict[int, int] = {}
+        # Lower-cased bytes as Latin-1: one character a byte, and only ASCII letters change.
+        folded = data.lower().decode("latin-1")
+        if len(self._automaton):
+            for last, (size, numbers) in self._automaton.iter(folded):
+                for number in numbers:
+                    # Widths are in characters, this window in bytes: four bytes a character at most.
+                    reach = self._triggers[number].most * 4
+                    low = max(last + 1 - size - reach, done.get(number, 0), 0)
+                    for found in self._expression(number).finditer(data, low, last + 1 + reach):
+                        hits.add((found.end(), number))
+                        done[number] = found.start() + 1
+        return to_code_points(data, sorted(hits))
