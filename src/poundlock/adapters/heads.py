@@ -1,4 +1,4 @@
-"""The second place for signed heads, when it is a file of JSON Lines: appended and synced, never rewritten.
+"""The second place for signed heads, when it is a file of JSON Lines: appended, synced, never rewritten.
 
 It never reads what a head says, and never makes one. Best on another disk, or in a folder that is copied away.
 """
@@ -23,15 +23,17 @@ class HeadFile:
         self.name = str(path)
 
     def append(self, line: bytes) -> None:
-        """Write one line at the end and sync it; a torn line that a crash left is closed first. Raises `OSError`."""
+        """Write one line at the end and sync it; a torn line that a crash left is cut away. Raises `OSError`."""
         new = not self.path.exists()
         if new:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             size = os.fstat(file).st_size
-            if size and os.pread(file, 1, size - 1) != b"\n":
-                line = b"\n" + line
+            tail = os.pread(file, _TAIL, max(0, size - _TAIL))
+            torn = len(tail) - (tail.rfind(b"\n") + 1)
+            if torn:
+                os.ftruncate(file, size - torn)
             written = 0
             while written < len(line):
                 written += os.write(file, line[written:])

@@ -220,9 +220,13 @@ def _diagnose(suspects: list[_Suspect], gaps: list[tuple[int, int]], uncounted: 
         breaches += [
             _breach("reordered", seq, seq, f"the record at {seq} was written as {origin}") for seq, origin in moved
         ]
+        # A gap where a moved record came from is no deletion, and neither is one before a record that moved to the end.
         origins = {origin for _, origin in moved}
         gaps = [
-            gap for gap in gaps if not all(seq in origins for seq in range(gap[0], min(gap[1], gap[0] + REACH) + 1))
+            (first, last)
+            for first, last in gaps
+            if last + 1 not in standing
+            and not all(seq in origins for seq in range(first, min(last, first + REACH) + 1))
         ]
     breaches += [_breach("deleted", first, last, f"{_span(first, last)} missing") for first, last in gaps]
     breaches += [
