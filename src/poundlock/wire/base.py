@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 RouteTreatment = Literal["inspect", "pass", "refuse"]
 
+EVENT_STREAM = "text/event-stream"
+
 
 class Route(Value, frozen=True, kw_only=True):
     """One row of the route table. `path` is a regular expression on the whole path, without the query.
+
+    `method` may be `*`. The first row that fits counts.
 
     `treatment` says what is done: body inspected, passed with `reason`, or refused with `reason`.
     """
@@ -34,7 +38,9 @@ class Route(Value, frozen=True, kw_only=True):
 class Body(Protocol):
     """A decoded body: its document, and the way back to bytes."""
 
-    document: Document
+    @property
+    def document(self) -> Document:
+        """What was decoded."""
 
     def encode(self, texts: Mapping[int, str]) -> bytes:
         """Give the body's bytes with the texts of these segments (by index) replaced."""
@@ -56,8 +62,16 @@ class StreamCodec(Protocol):
 class Wire(Protocol):
     """One provider's format."""
 
-    provider: str
-    routes: tuple[Route, ...]
+    @property
+    def provider(self) -> str:
+        """The format's name."""
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The route table."""
+
+    def claims(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request's headers (lower-case names) are those that only this provider's clients send."""
 
     def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str]) -> Body:
         """Decode a request body; header names are lower case. Raises `ClientFault`."""
@@ -70,3 +84,6 @@ class Wire(Protocol):
 
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:
         """Give an error body in the provider's own shape."""
+
+    def broken(self, message: str, *, code: str = "") -> bytes:
+        """Give what tells the client that a stream broke on the way, for after `StreamCodec.finish`."""

@@ -1,0 +1,319 @@
+"""Requests to the Anthropic Messages API: which strings a body holds, who said them, and what stays the same string.
+
+Source: platform.claude.com/docs, "Messages", "Count message tokens", "Extended thinking", "PDF support", "MCP
+connector"; origins as recorded from Claude Code. The order is that in which the model reads: tools, system, messages,
+then the rest. This module must never judge a text, and never leave a string out that is not a known word.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from poundlock.core.errors import ClientFault
+from poundlock.core.model import Document, Origin
+from poundlock.wire import body
+from poundlock.wire.anthropic.answer import is_call
+from poundlock.wire.body import Gatherer, JsonBody, Voice, words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Path = tuple[str | int, ...]
+
+SESSION_HEADER = "x-claude-code-session-id"
+NAMES = body.COMMON_NAMES | words(
+    """
+    cache_control ttl tool_use_id is_error source media_type input_schema tool_choice disable_parallel_tool_use
+    thinking signature budget_tokens display citations stop_sequences service_tier container mcp_servers
+    context_management edits keep output_config effort user_id cited_text document_index document_title
+    start_char_index end_char_index start_page_number end_page_number start_block_index end_block_index
+    encrypted_content encrypted_index page_age context file_id max_uses user_location city region country timezone
+    authorization_token tool_configuration allowed_tools betas inference_geo speed defer_loading allowed_callers caller
+    clear_at_least trigger exclude_tools clear_tool_inputs display_width_px display_height_px
+    """
+)
+VALUES = body.COMMON_VALUES | words(
+    """
+    image document thinking redacted_thinking tool_use tool_result server_tool_use mcp_tool_use mcp_tool_result
+    web_search_tool_result web_search_result search_result custom base64 url file content omitted summarized max xhigh
+    all clear_thinking_20251015 clear_tool_uses_20250919 char_location page_location content_block_location
+    web_search_result_location standard_only standard
+    https://json-schema.org/draft/2020-12/schema http://json-schema.org/draft-07/schema#
+    """
+)
+
+# Claude Code's first system block says who is billed; it must arrive unmodified (code.claude.com, "LLM gateway").
+_ATTRIBUTION = re.compile(r"x-anthropic-billing-header:(?: ?[a-z_]{1,24}=[A-Za-z0-9._-]{1,32};){1,8}\s{0,4}")
+# Account and session of the person, in the two forms that Claude Code has used.
+_USER_ID = re.compile(
+    r"user_[0-9a-f]{64}_account_(?:[0-9a-f-]{36})?_session_(?P<session>[0-9a-f-]{36})"
+    r'|\{"device_id":"[0-9a-f]{64}","account_uuid":"(?:[0-9a-f-]{36})?","session_id":"(?P<id>[0-9a-f-]{36})"\}'
+)
+# Text that a tool puts into the user's mouth stands in these tags.
+HARNESS_TAGS = words(
+    """
+    system-reminder local-command-stdout local-command-stderr bash-stdout bash-stderr task-notification ide_selection
+    ide_opened_file ide_diagnostics new-diagnostics persisted-output user-prompt-submit-hook teammate-message
+    environment_details
+    """
+)
+_TAG = re.compile(r"\s*<([a-z_-]{1,32})>")
+_UNTRUSTED = ("web_search_", "web_fetch_")
+# Members that only the provider can read, by the type of the object that they stand in: there, and nowhere else.
+_SEALED_MEMBERS = {
+    "thinking": "signature",
+    "redacted_thinking": "data",
+    "web_search_result": "encrypted_content",
+    "web_search_result_location": "encrypted_index",
+    "encrypted_code_execution_result": "encrypted_stdout",
+    "compaction": "encrypted_content",
+}
+
+
+def origin_of(text: str) -> Origin:
+    """Say of a text block of a user's message whether a person typed it, or the tool wrote it (all in its tags)."""
+    at = 0
+    while match := _TAG.match(text, at):
+        tag = match[1]
+        end = text.find(f"</{tag}>", match.end())
+        if tag not in HARNESS_TAGS or end < 0:
+            return "typed"
+        at = end + len(tag) + 3
+    return "tool" if at and not text[at:].strip() else "typed"
+
+
+def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
+    """Decode the body of a request. Raises: `ClientFault`."""
+    tree, notes = body.decode(data)
+    if not isinstance(tree, dict):
+        raise ClientFault("The body is not a JSON object.", advice="Send what the Messages API describes.")
+    return _Reader(tree).read(operation, headers, notes)
+
+
+class _Reader:
+    """One body's reading, top to bottom."""
+
+    def __init__(self, tree: dict[str, Any]) -> None:
+        self._tree = tree
+        self._gather = Gatherer(NAMES, VALUES)
+        self._turn = 0
+        self._calls: dict[str, str] = {}
+        self._first = ""
+
+    def read(self, operation: str, headers: Mapping[str, str], notes: tuple[str, ...]) -> JsonBody:
+        tree, gather = self._tree, self._gather
+        system = Voice("system", "prose", "tool")
+        done = {"tools", "system", "messages", "model", "metadata", "mcp_servers"}
+        if "tools" in tree:
+            gather.tree(tree, "tools", ("tools",), system)
+        if "system" in tree:
+            self._content(tree, "system", ("system",), system)
+        if "messages" in tree:
+            self._messages(tree["messages"])
+        self._model()
+        self._metadata()
+        self._servers(system)
+        gather.members(tree, (), system, done)
+        model = tree.get("model")
+        document = Document(
+            provider="anthropic",
+            operation=operation,
+            model=model if isinstance(model, str) else "",
+            conversation=self._conversation(headers),
+            tools=_tools(tree),
+            stream=tree.get("stream") is True,
+            notes=notes,
+            segments=(),
+        )
+        return gather.body(tree, document)
+
+    def _messages(self, messages: Any) -> None:
+        if not isinstance(messages, list):
+            self._gather.tree(self._tree, "messages", ("messages",), Voice("user", "prose", "typed"))
+            return
+        for index, message in enumerate(messages):
+            path: Path = ("messages", index)
+            if not isinstance(message, dict):
+                self._gather.tree(messages, index, path, Voice("user", "prose", "typed", self._turn))
+                continue
+            role = message.get("role")
+            if role == "assistant":
+                voice = Voice("assistant", "prose", "tool", self._turn)
+            elif role == "system":
+                voice = Voice("system", "prose", "tool", self._turn)
+            else:
+                voice = Voice("user", "prose", "typed", self._turn)
+            if "content" in message:
+                self._content(message, "content", (*path, "content"), voice)
+            self._gather.members(message, path, voice, {"content"})
+            if role == "assistant":
+                self._turn += 1
+
+    def _content(self, holder: Any, key: Any, path: Path, voice: Voice) -> None:
+        """Read content: a string, a block, or a list of blocks."""
+        value = holder[key]
+        if isinstance(value, str):
+            self._text(holder, key, path, voice)
+        elif isinstance(value, dict):
+            self._block(value, path, voice)
+        elif isinstance(value, list):
+            body.check_nesting(path)
+            for index, block in enumerate(value):
+                if isinstance(block, dict):
+                    self._block(block, (*path, index), voice)
+                else:
+                    self._gather.tree(value, index, (*path, index), voice)
+        else:
+            self._gather.tree(holder, key, path, voice)
+
+    def _text(self, holder: Any, key: Any, path: Path, voice: Voice) -> None:
+        text = holder[key]
+        if voice.role == "user" and voice.origin == "typed":
+            voice = voice._replace(origin=origin_of(text))
+            self._first = self._first or (text if voice.origin == "typed" else "")
+        attribution = voice.role == "system" and path[0] == "system" and _ATTRIBUTION.fullmatch(text) is not None
+        self._gather.text(holder, key, path, voice, opaque=attribution)
+
+    def _block(self, block: dict[str, Any], path: Path, voice: Voice) -> None:
+        """Read one block; what is not named here becomes segments like everything unknown."""
+        body.check_nesting(path)
+        kind = block.get("type")
+        done = self._sealed(block, path, voice)
+        if kind == "text" and isinstance(block.get("text"), str):
+            self._text(block, "text", (*path, "text"), voice)
+            done.add("text")
+            if isinstance(block.get("citations"), list):
+                self._content(block, "citations", (*path, "citations"), voice)
+                done.add("citations")
+        elif kind == "thinking" and "signature" in done and isinstance(block.get("thinking"), str):
+            self._gather.text(block, "thinking", (*path, "thinking"), voice, opaque=True)
+            done.add("thinking")
+        elif is_call(kind):
+            name = block.get("name")
+            tool = name if isinstance(name, str) else ""
+            if isinstance(block.get("id"), str):
+                self._calls[block["id"]] = tool
+            if "input" in block:
+                arguments = Voice("assistant", "tool_args", "tool", voice.turn, tool)
+                self._gather.tree(block, "input", (*path, "input"), arguments)
+                done.add("input")
+        elif isinstance(kind, str) and kind.endswith("tool_result"):
+            origin: Origin = "untrusted" if kind.startswith(_UNTRUSTED) else "tool"
+            voice = Voice("tool", "tool_result", origin, voice.turn, self._calls.get(_string(block, "tool_use_id"), ""))
+            if "content" in block:
+                self._content(block, "content", (*path, "content"), voice)
+                done.add("content")
+        elif kind in {"image", "document", "search_result"}:
+            if voice.kind == "prose":
+                voice = voice._replace(kind="file", origin="file")
+            done |= self._source(block, path, voice)
+            if isinstance(block.get("content"), list):
+                self._content(block, "content", (*path, "content"), voice)
+                done.add("content")
+        self._gather.members(block, path, voice, done)
+
+    def _sealed(self, block: dict[str, Any], path: Path, voice: Voice) -> set[str]:
+        """Read what only its maker can read, and identifiers; give the members that are done."""
+        done = set()
+        kind = block.get("type")
+        sealed = _SEALED_MEMBERS.get(kind) if isinstance(kind, str) else None
+        if sealed and (text := _string(block, sealed)) and body.is_sealed(text) and voice.role != "user":
+            self._gather.text(block, sealed, (*path, sealed), voice, opaque=True)
+            done.add(sealed)
+        for name in ("id", "tool_use_id", "file_id"):
+            if isinstance(block.get(name), str) and body.is_id(block[name]):
+                done.add(name)
+        return done
+
+    def _source(self, block: dict[str, Any], path: Path, voice: Voice) -> set[str]:
+        """Read the source of an image or a document: base64 stays the same string, text is a file's text."""
+        source = block.get("source")
+        if not isinstance(source, dict):
+            return set()
+        path = (*path, "source")
+        done = set()
+        media = source.get("media_type")
+        if isinstance(media, str) and body.is_media(media):
+            done.add("media_type")
+        data = source.get("data")
+        if source.get("type") == "base64" and isinstance(data, str) and "media_type" in done:
+            # Base64 of a text can be read, so it is no opaque file; the engine's decoded views look into it.
+            opaque = not str(media).startswith("text/") and body.is_sealed(data)
+            self._gather.text(source, "data", (*path, "data"), voice, opaque=opaque)
+            done.add("data")
+        elif isinstance(source.get("content"), (str, list)):
+            self._content(source, "content", (*path, "content"), voice)
+            done.add("content")
+        self._gather.members(source, path, voice, done)
+        return {"source"}
+
+    def _model(self) -> None:
+        model = self._tree.get("model")
+        if not (isinstance(model, str) and body.is_model(model)) and "model" in self._tree:
+            self._gather.tree(self._tree, "model", ("model",), Voice("system", "prose", "tool"))
+
+    def _metadata(self) -> None:
+        metadata = self._tree.get("metadata")
+        voice = Voice("user", "prose", "tool")
+        if not isinstance(metadata, dict):
+            if metadata is not None:
+                self._gather.tree(self._tree, "metadata", ("metadata",), voice)
+            return
+        done = set()
+        user = metadata.get("user_id")
+        if isinstance(user, str) and _USER_ID.fullmatch(user):
+            self._gather.text(metadata, "user_id", ("metadata", "user_id"), voice, opaque=True)
+            done.add("user_id")
+        self._gather.members(metadata, ("metadata",), voice, done)
+
+    def _servers(self, voice: Voice) -> None:
+        """Read the MCP connector's servers; the token that the provider shall present to them passes untouched."""
+        servers = self._tree.get("mcp_servers")
+        if not isinstance(servers, list):
+            if servers is not None:
+                self._gather.tree(self._tree, "mcp_servers", ("mcp_servers",), voice)
+            return
+        for index, server in enumerate(servers):
+            path: Path = ("mcp_servers", index)
+            if not isinstance(server, dict):
+                self._gather.tree(servers, index, path, voice)
+                continue
+            done = set()
+            token = server.get("authorization_token")
+            if isinstance(token, str) and len(token) <= 8192 and not re.search(r"\s", token):
+                self._gather.text(server, "authorization_token", (*path, "authorization_token"), voice, opaque=True)
+                done.add("authorization_token")
+            self._gather.members(server, path, voice, done)
+
+    def _conversation(self, headers: Mapping[str, str]) -> str:
+        """Name the conversation: by the client's session, else by how it began."""
+        session = headers.get(SESSION_HEADER, "")
+        if not session:
+            user = _USER_ID.fullmatch(_string(self._tree.get("metadata"), "user_id"))
+            session = (user["session"] or user["id"]) if user else ""
+        if session:
+            return body.digest("session", session)
+        system = self._tree.get("system")
+        return body.digest("beginning", self._first, *_texts(system))
+
+
+def _string(holder: Any, name: str) -> str:
+    value = holder.get(name) if isinstance(holder, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _texts(system: Any) -> list[str]:
+    """Give the texts of a system prompt, without the attribution block (it changes from request to request)."""
+    if isinstance(system, str):
+        return [system]
+    if not isinstance(system, list):
+        return []
+    return [text for text in (_string(block, "text") for block in system) if not _ATTRIBUTION.fullmatch(text)]
+
+
+def _tools(tree: dict[str, Any]) -> tuple[str, ...]:
+    """Give the names of the tools that a request offers."""
+    tools = tree.get("tools")
+    names = [_string(tool, "name") for tool in tools] if isinstance(tools, list) else []
+    return tuple(name for name in names if name)
