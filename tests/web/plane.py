@@ -74,11 +74,10 @@ class Scripted:
             while True:
                 await respond.send(event)
                 sent += 1
-                if sent % 100 == 0 or size < 1000:
-                    self.note(sent=sent)
+                self.note(sent=sent, size=size)
                 await asyncio.sleep(0 if size >= 1000 else 0.01)
         except asyncio.CancelledError:
-            self.note(ended="cancelled", sent=sent)
+            self.note(ended="cancelled", sent=sent, size=size)
             raise
 
     async def slow(self, request: Request, respond: Respond) -> None:
