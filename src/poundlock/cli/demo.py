@@ -192,9 +192,7 @@ def _alter(state: Path) -> None:
 
     (path,) = state.glob("*.db")
     with sqlite3.connect(path) as database:
-        database.execute(
-            "UPDATE record SET body = CAST(replace(CAST(body AS TEXT), 'loopback', 'loopbaCk') AS BLOB) WHERE seq = 1"
-        )
+        database.execute("UPDATE record SET body = replace(body, 'anthropic', 'anthropoc') WHERE seq = 1")
     database.close()
 
 

@@ -74,6 +74,14 @@ def _run(name: str, arguments: list[str]) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        # A traceback may show more than it should: the place is enough to report it.
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "?"
+        sys.stderr.write(f"poundlock: an error of its own, {type(error).__name__} at {where}. Please report it.\n")
+        return 2
 
 
 def _help() -> str:

@@ -109,7 +109,7 @@ class Exchange:
 
     async def __call__(self, request: Request, respond: Respond) -> None:
         """Take one request to its end: an answer, or a refusal. A client that goes away cancels this call."""
-        held = Held(self.new_id(), registry.shape(request.path, request.header_map, self._format(request.provider)))
+        held = Held(self.new_id(), registry.shape(request.raw_path, request.header_map, self._format(request.provider)))
         try:
             await self._line(request, respond, held)
         except UpstreamFault as fault:
@@ -231,10 +231,13 @@ class Exchange:
                 async for chunk in response.chunks():
                     home.received += len(chunk)
                     await home.give(respond, codec.feed(chunk))
-            finally:
-                # Also when the upstream broke: what was held back belongs to the client.
-                rest = codec.finish()
-            await home.give(respond, rest)
+            except UpstreamFault as fault:
+                # What was held back belongs to the client, and then it is told that this was not the end.
+                home.ended = "upstream broke"
+                await home.give(respond, codec.finish() + way.wire.broken(fault.message))
+                await respond.end()
+                return
+            await home.give(respond, codec.finish())
         await respond.end()
         home.ended = "complete"
 
@@ -306,7 +309,7 @@ class Exchange:
 
     def _way(self, request: Request) -> Way:
         """Find provider, wire and route. Raises `ClientFault` for what is not in the route table."""
-        wire, route = registry.resolve(request.method, request.path, request.header_map, self._format(request.provider))
+        wire, route = registry.resolve(request.method, request.raw_path, request.header_map, self._format(request.provider))
         name = request.provider or wire.provider
         provider = self.settings.provider(name)
         if provider is None:
