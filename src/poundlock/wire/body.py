@@ -295,10 +295,20 @@ class Gatherer:
         done: frozenset[str] | set[str] = frozenset(),
     ) -> None:
         """Do so for every member of an object but those that were `done`. Raises: `ClientFault`."""
-        check_nesting(path)
-        for name in holder:
-            if name not in done:
+        if len(path) >= NESTING:
+            raise _too_deep()
+        names, values, speech = self._names, self._values, voice.kind == "tool_args"
+        for name, value in holder.items():
+            if name in done:
+                continue
+            if name not in names:
                 self.name(holder, name, path, voice)
+            # The commonest members are decided here: a tree's walk is mostly these lines.
+            kind = type(value)
+            if kind is str:
+                if speech or value not in values:
+                    self.text(holder, name, (*path, name), voice)
+            elif kind is not bool and value is not None:
                 self.tree(holder, name, (*path, name), voice)
 
     def name(self, holder: dict[str, Any], name: str, path: tuple[str | int, ...], voice: Voice) -> None:

@@ -60,6 +60,8 @@ HARNESS_TAGS = words(
 )
 _TAG = re.compile(r"\s*<([a-z_-]{1,32})>")
 _UNTRUSTED = ("web_search_", "web_fetch_")
+_CONTENT = frozenset({"content"})
+_IDS = ("id", "tool_use_id", "file_id")
 # Members that only the provider can read, by the type of the object that they stand in: there, and nowhere else.
 _SEALED_MEMBERS = {
     "thinking": "signature",
@@ -137,7 +139,7 @@ class _Reader:
             if not isinstance(message, dict):
                 self._gather.tree(messages, index, path, Voice("user", "prose", "typed", self._turn))
                 continue
-            role = message.get("role")
+            role = _string(message, "role")
             if role == "assistant":
                 voice = Voice("assistant", "prose", "tool", self._turn)
             elif role == "system":
@@ -146,7 +148,8 @@ class _Reader:
                 voice = Voice("user", "prose", "typed", self._turn)
             if "content" in message:
                 self._content(message, "content", (*path, "content"), voice)
-            self._gather.members(message, path, voice, {"content"})
+            if len(message) > 2 or role not in VALUES or "content" not in message:
+                self._gather.members(message, path, voice, _CONTENT)
             if role == "assistant":
                 self._turn += 1
 
@@ -177,9 +180,12 @@ class _Reader:
 
     def _block(self, block: dict[str, Any], path: Path, voice: Voice) -> None:
         """Read one block; what is not named here becomes segments like everything unknown."""
-        body.check_nesting(path)
+        if len(path) >= body.NESTING:
+            body.check_nesting(path)
         kind = block.get("type")
-        done = self._sealed(block, path, voice)
+        if not isinstance(kind, str):
+            kind = ""
+        done = self._sealed(block, kind, path, voice) if len(block) > 2 or kind != "text" else set()
         if kind == "text" and isinstance(block.get("text"), str):
             self._text(block, "text", (*path, "text"), voice)
             done.add("text")
@@ -198,7 +204,7 @@ class _Reader:
                 arguments = Voice("assistant", "tool_args", "tool", voice.turn, tool)
                 self._gather.tree(block, "input", (*path, "input"), arguments)
                 done.add("input")
-        elif isinstance(kind, str) and kind.endswith("tool_result"):
+        elif kind.endswith("tool_result"):
             origin: Origin = "untrusted" if kind.startswith(_UNTRUSTED) else "tool"
             voice = Voice("tool", "tool_result", origin, voice.turn, self._calls.get(_string(block, "tool_use_id"), ""))
             if "content" in block:
@@ -211,18 +217,18 @@ class _Reader:
             if isinstance(block.get("content"), list):
                 self._content(block, "content", (*path, "content"), voice)
                 done.add("content")
-        self._gather.members(block, path, voice, done)
+        if len(done) + 1 < len(block) or kind not in VALUES:
+            self._gather.members(block, path, voice, done)
 
-    def _sealed(self, block: dict[str, Any], path: Path, voice: Voice) -> set[str]:
+    def _sealed(self, block: dict[str, Any], kind: str, path: Path, voice: Voice) -> set[str]:
         """Read what only its maker can read, and identifiers; give the members that are done."""
         done = set()
-        kind = block.get("type")
-        sealed = _SEALED_MEMBERS.get(kind) if isinstance(kind, str) else None
+        sealed = _SEALED_MEMBERS.get(kind)
         if sealed and (text := _string(block, sealed)) and body.is_sealed(text) and voice.role != "user":
             self._gather.text(block, sealed, (*path, sealed), voice, opaque=True)
             done.add(sealed)
-        for name in ("id", "tool_use_id", "file_id"):
-            if isinstance(block.get(name), str) and body.is_id(block[name]):
+        for name in _IDS:
+            if name in block and isinstance(block[name], str) and body.is_id(block[name]):
                 done.add(name)
         return done
 

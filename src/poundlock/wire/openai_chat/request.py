@@ -108,7 +108,7 @@ class _Reader:
                 self._gather.tree(messages, index, path, Voice("user", "prose", "typed", self._turn))
 
     def _message(self, message: dict[str, Any], path: Path) -> None:
-        role = message.get("role")
+        role = _string(message, "role")
         voice = self._voice(message, role)
         done = set()
         if isinstance(message.get("tool_call_id"), str) and body.is_id(message["tool_call_id"]):
@@ -131,7 +131,7 @@ class _Reader:
         if role == "assistant":
             self._turn += 1
 
-    def _voice(self, message: dict[str, Any], role: object) -> Voice:
+    def _voice(self, message: dict[str, Any], role: str) -> Voice:
         if role == "assistant":
             return Voice("assistant", "prose", "tool", self._turn)
         if role in {"system", "developer"}:
