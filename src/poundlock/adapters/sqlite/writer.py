@@ -197,6 +197,7 @@ class Writer:
                         outcomes.append(Outcome(waiter, None, fault))
                 chain.write(connection)
                 self.signing.prepare(connection, chain.seq, chain.hash, force=closing or self._due <= time.monotonic())
+                self._note_files()
                 self.ours = chain.seq
                 self._commit(connection)
                 durable = True
@@ -220,7 +221,6 @@ class Writer:
 
     def _after(self, connection: sqlite3.Connection, taken: list[Waiter], seq: int) -> None:
         """Do what follows a commit. Whoever waited has been told: a failure here is met again by the next batch."""
-        self._note_files()
         with contextlib.suppress(Fault):  # the head stays pending: the next batch refuses until it is in its place
             self.signing.flush()
         if any(isinstance(waiter.job, Shred) for waiter in taken):
