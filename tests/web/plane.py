@@ -233,6 +233,7 @@ def launch(folder: Path, arguments: Sequence[str], env: dict[str, str] | None = 
             cwd=folder,
             stdout=err,
             stderr=err,
+            process_group=0,
         )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-TARGET = "poundlock.compose:data_plane"
+TARGET = "poundlock.web.worker:data_plane"
 """What gives a worker its application: `module:function`, called without arguments."""
 BACKLOG = 2048
 CONNECTIONS = 2048
@@ -96,11 +96,13 @@ def serve(plan: Plan) -> int:
     _allow_connections()
     if plan.config:
         os.environ["POUNDLOCK_CONFIG"] = plan.config
+    os.register_at_fork(after_in_child=_default_signals)
     server = _Server(plan, listener)
     try:
         server.serve(target_loader=partial(_load, plan.target, os.getpid(), plan.drain), wrap_loader=False)
     except SystemExit as ended:
-        return 2 if ended.code else 0
+        # Ctrl-C in a terminal reaches the workers too; that one of them was faster than the parent is no failure.
+        return 2 if ended.code and not server.interrupt_signal else 0
     finally:
         if plan.ready_file:
             Path(plan.ready_file).unlink(missing_ok=True)
@@ -239,6 +241,12 @@ def _load(target: str, parent: int, drain: float) -> Any:
         sys.stderr.write(f"poundlock serve: {fault.message} {fault.advice}\n")
         sys.stderr.flush()
         os._exit(_BROKEN_START)
+
+
+def _default_signals() -> None:
+    """Undo the parent's handlers in a new worker: a stop that comes before the server has set its own must end it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _follow(parent: int, drain: float) -> None:
