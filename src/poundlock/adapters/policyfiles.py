@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT = "default.cedar"
 """The shipped pack's name, in messages and in `sources`."""
+CASES = "default.cases.toml"
+"""The name of the shipped pack's cases."""
 
 
 def schema() -> str:
@@ -44,7 +46,7 @@ def cases(paths: Iterable[str | Path] = (), *, default: bool = True) -> dict[str
 
     Raises: `ConfigFault` naming the file that can't be read.
     """
-    texts = {"default.cases.toml": _shipped("core/policy/default.cases.toml")} if default else {}
+    texts = {CASES: _shipped("core/policy/default.cases.toml")} if default else {}
     for name in sources(paths, default=False):
         beside = Path(name).with_suffix(".cases.toml")
         if beside.exists():

@@ -214,15 +214,15 @@ def _unreachable(policies: list[Policy]) -> Iterator[Problem]:
         and policy.tree["principal"]["op"] == policy.tree["resource"]["op"] == "All"
         and all(_constant(c["body"]) is (c["kind"] == "when") for c in policy.tree["conditions"])
     ]
-    for policy in policies:
-        over = [other for other in shut if policy.effect == "permit" and policy.actions <= other.actions]
-        if over:
+    for policy in shut:
+        closed = [other.id for other in policies if other.effect == "permit" and other.actions <= policy.actions]
+        if closed:
             yield Problem(
                 file=policy.file,
                 line=policy.line,
                 policy=policy.id,
-                what=f"it can never apply: {over[0].id or 'a policy'} forbids the same actions always",
-                advice=f"Delete it, or give {over[0].id or 'the forbid'} a condition.",
+                what=f"it always applies, so that these never can: {', '.join(closed)}",
+                advice="Give it a condition (`when`), or a kind (`resource in Kind::…`).",
             )
 
 
