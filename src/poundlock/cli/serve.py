@@ -60,6 +60,7 @@ class Plan(NamedTuple):
     config: str = ""
     ready_file: str = ""
     target: str = TARGET
+    head_time: int = HEAD_TIME
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -157,7 +158,7 @@ class _Server(MPServer):
             loop=_loop(),
             backlog=BACKLOG,
             backpressure=CONNECTIONS,
-            http1_settings=HTTP1Settings(header_read_timeout=HEAD_TIME, max_buffer_size=HEAD),
+            http1_settings=HTTP1Settings(header_read_timeout=plan.head_time, max_buffer_size=HEAD),
             # Its log would show tracebacks, and its access log paths.
             log_enabled=False,
             log_access=False,

@@ -15,7 +15,7 @@ import bisect
 import hashlib
 from collections import OrderedDict
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import ahocorasick
 
@@ -349,7 +349,7 @@ def _unmasked(
 
 def _span_of(surrogate: Surrogate) -> Span:
     """Give the span (of no place yet) for a value that the vault remembers."""
-    family = surrogate.kind.partition(".")[0]
+    family = cast("Family", surrogate.kind.partition(".")[0])
     return Span(0, 0, surrogate.kind, family, surrogate.kind, "internal", 1.0, surrogate.value, surrogate.fingerprint)
 
 

@@ -79,7 +79,7 @@ def _events(text: str) -> Iterator[bytes]:
         return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode({"type": name, **data}))
 
     usage = {"input_tokens": 1, "output_tokens": 1}
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_demo",
         "type": "message",
         "role": "assistant",
