@@ -179,27 +179,27 @@ def key_fingerprint(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def _check(value: object, depth: int) -> None:
-    kind = type(value)
-    if kind is str or value is None or kind is bool or isinstance(value, enum.StrEnum):
-        return
-    if kind is int:
-        if not -_LARGEST <= value <= _LARGEST:  # type: ignore[operator]
-            raise _refused("an integer of more than 63 bits")
-        return
-    if depth >= DEPTH:
+def _check(branch: object, depth: int) -> None:
+    """Refuse what no record has. Leaves are looked at in their branch: most of a body are texts."""
+    if depth > DEPTH:
         raise _refused("nesting that is too deep")
-    if kind is list or kind is tuple:
-        for item in value:  # type: ignore[attr-defined]
+    if isinstance(branch, list | tuple):
+        items = iter(branch)
+    else:
+        if any(type(key) is not str for key in branch):  # type: ignore[attr-defined]
+            raise _refused("a key that is not a text")
+        items = branch.values()  # type: ignore[attr-defined]
+    for item in items:
+        kind = type(item)
+        if kind is str or item is None or kind is bool:
+            continue
+        if kind is int:
+            if not -_LARGEST <= item <= _LARGEST:
+                raise _refused("an integer of more than 63 bits")
+        elif kind is dict or kind is list or kind is tuple:
             _check(item, depth + 1)
-        return
-    if kind is dict or (depth == 0 and hasattr(value, "keys")):
-        for key, item in value.items():  # type: ignore[attr-defined]
-            if type(key) is not str:
-                raise _refused("a key that is not a text")
-            _check(item, depth + 1)
-        return
-    raise _refused(f"a value of the type {kind.__name__}")
+        elif not isinstance(item, enum.StrEnum):
+            raise _refused(f"a value of the type {kind.__name__}")
 
 
 def _refused(what: str) -> Fault:
