@@ -240,7 +240,13 @@ def launch(folder: Path, arguments: Sequence[str], env: dict[str, str] | None = 
 if __name__ == "__main__":
     ready, port, workers, drain = sys.argv[1:5]
     plan = Plan(
-        "127.0.0.1", int(port), int(workers), float(drain), ready_file=ready, target="tests.web.plane:data_plane"
+        "127.0.0.1",
+        int(port),
+        int(workers),
+        float(drain),
+        ready_file=ready,
+        target="tests.web.plane:data_plane",
+        head_time=int(os.environ.get("PLANE_HEAD_TIME", "30000")),
     )
     try:
         sys.exit(serve(plan))

@@ -84,6 +84,7 @@ def test_split_path(raw, split):
 @pytest.mark.parametrize(
     "raw",
     [
+        "",
         "*",
         "v1/messages",
         "/v1/../admin",

@@ -111,7 +111,7 @@ def split_path(raw: str) -> tuple[str, str, str | None, str | None]:
     the route that was inspected must be the route that is used. Raises: `ClientFault`.
     """
     found = _PREFIX.fullmatch(raw)
-    if found is None:
+    if found is None or not raw:  # CONNECT has no path
         raise ClientFault("The path of the request does not begin with '/'.")
     rest = found["rest"] or "/"
     if not _PLAIN_PATH.fullmatch(rest):
