@@ -19,7 +19,7 @@ TOOLS = {
         local_shell container.exec write_stdin terminal code_interpreter python PowerShell
     """,
     "remote": """
-        mcp__github__create_issue mcp_server_tool github__write_file WebFetch WebSearch web_fetch google_web_search
+        mcp__github__create_issue mcp_server_tool acme__lookup WebFetch WebSearch web_fetch google_web_search
         browser_navigate browser_type fetch fetchUrl sendEmail send_email postMessage slack_post upload_file
         createIssue add_comment http_request HTTPRequest callWebhook use_mcp_tool publish codebase_search
         open_simple_browser

@@ -58,6 +58,11 @@ def cut(text: str, places: list[int]) -> list[str]:
     return [text[start:end] for start, end in pairwise(ends)] or [""]
 
 
+def compact(tree: object) -> str:
+    """Give JSON text without spaces, in which only what must be escaped is."""
+    return json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
+
+
 CUTS = st.lists(st.integers(0, 400), max_size=12)
 
 # -- text ------------------------------------------------------------------------------------------------------------
@@ -81,6 +86,7 @@ TEXTS = [
     (f"{ALIKE.text}", "QZ_EMAIL_ABCDEFGHJKMN"),
     (f"Q{EMPTY.text}Z_EMAIL_{PLAIN.text[-12:]}", f"QZ_EMAIL_{PLAIN.text[-12:]}"),
     (f"qQqQ{PLAIN.text}q", "qQqQplain-valueq"),
+    (f"QZ_EMAIL_2222222222{PLAIN.text}", f"QZ_EMAIL_2222222222{PLAIN.text}"),  # the first QZ is read first
 ]
 
 
@@ -165,6 +171,41 @@ def nested(levels: int, text: str) -> str:
     return text
 
 
+@pytest.mark.parametrize(("text", "restored"), TEXTS)
+def test_text_in_arguments(text: str, restored: str) -> None:
+    """What holds for text holds in a string of the arguments, and in a file of JSON inside them.
+
+    Mutant: a candidate that died takes the beginning of the next one with it.
+    """
+    for raw, expected in (
+        (compact({"a": text}), compact({"a": restored})),
+        (compact({"a": compact([text, {text: 1}])}), compact({"a": compact([restored, {restored: 1}])})),
+    ):
+        assert homeward().restore_argument_text("Write", raw) == expected
+        assert carried(homeward().tool("Write"), list(raw)) == expected
+
+
+def test_escapes_without_end() -> None:
+    """A character written in thousands of others is passed on in pieces, and no part of it is replaced.
+
+    Mutant: what follows the part that is gone already taken for the whole character.
+    """
+    before, q, after = "", "Q", PLAIN.text[1:]
+    for _ in range(6):
+        before = '["' + json.dumps(before)[1:-1]
+        q = "".join(f"\\u{ord(character):04x}" for character in q)
+        after = json.dumps(after)[1:-1] + '"]'
+    raw = before + q + after
+    channel = homeward().tool("Write")
+    longest = given_out = 0
+    for fed, character in enumerate(raw):
+        longest = max(longest, fed - given_out)
+        given_out += len(channel.feed(character))
+    assert longest < 5_000 < len(q)
+    assert homeward().restore_argument_text("Write", raw) == raw
+    assert carried(homeward().tool("Write"), list(raw)) == raw
+
+
 @pytest.mark.parametrize("levels", range(1, 9))
 def test_arguments_are_escaped_once_a_level(levels: int) -> None:
     """A value comes home escaped as often as the surrogate's place is nested. Mutants: one level less, one more."""
@@ -200,11 +241,6 @@ def test_escaped_surrogates(data: st.DataObject) -> None:
     tree = json.loads(out)
     assert tree["other"] == "b" + HARD.value
     assert json.loads(tree["content"]) == {"k": f"a{PLAIN.value}{HARD.value}"}
-
-
-def compact(tree: object) -> str:
-    """Give JSON text without spaces, in which only what must be escaped is."""
-    return json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
 
 
 @pytest.mark.parametrize(
