@@ -296,11 +296,35 @@ async def test_rolled_back_log_is_not_continued(tmp_path: Path) -> None:
     assert named(tmp_path) == [("truncated", 2, 2)]
 
 
+async def test_other_log_of_the_same_length(tmp_path: Path) -> None:
+    """A log that was exchanged for another one of the same length is noticed by its head."""
+    for name, number in (("one", 1), ("two", 2)):
+        async with opened(tmp_path / name) as store:
+            await store.commit(entry(number))
+    shutil.copy(tmp_path / "two" / "poundlock.db", tmp_path / "one" / "poundlock.db")
+    with pytest.raises(ConfigFault, match=r"1 records, and a signed head in .* stands for 1 other ones"):
+        async with opened(tmp_path / "one"):
+            pass
+    assert ("rolled back", 1, 1) in named(tmp_path / "one")
+
+
+@pytest.mark.parametrize("line", [b"garbled\n", b'{"at":1,"key":"","last":"","root":"","signature":"","size":0}\n'])
+async def test_second_place_that_is_not_ours(tmp_path: Path, line: bytes) -> None:
+    """A store does not go on beside a second place whose last line no key of ours signed."""
+    async with opened(tmp_path) as store:
+        await store.commit(entry(1))
+    with (tmp_path / "heads.jsonl").open("ab") as file:
+        file.write(line)
+    with pytest.raises(ConfigFault, match="no head that this master key signed"):
+        async with opened(tmp_path):
+            pass
+
+
 async def test_another_master_key(tmp_path: Path) -> None:
     """A state folder whose master key was lost is refused at once, before anything is written."""
     async with opened(tmp_path) as store:
         await store.commit(entry(1))
-    with pytest.raises(ConfigFault, match="another master key"):
+    with pytest.raises(ConfigFault, match="the state belongs to another master key"):
         async with opened(tmp_path, keys=Keys(b"\x01" * 32)):
             pass
     assert checked(tmp_path).sound

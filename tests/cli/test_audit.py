@@ -153,6 +153,13 @@ def test_show(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no record 'nobody'" in capsys.readouterr().err
 
 
+def test_show_obeys_nothing(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What someone wrote into a record can't command the terminal."""
+    sql(log, "UPDATE record SET kind = char(27) || '[2J' WHERE seq = 10")
+    assert run("show", "--last", "1", "--log", str(log / "poundlock.db")) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_export_of_an_unreadable_record(log: Path) -> None:
     """A record that is no JSON any more ends the export with a fault that names it and the command."""
     sql(log, "UPDATE record SET body = '{' WHERE seq = 4")

@@ -211,7 +211,9 @@ def _show(args: argparse.Namespace) -> int:
         reading.close()
     for record in found:
         sys.stdout.write(
-            _json(record) if args.id else f"{record.seq:>8}  {_time(record.at)}  {record.kind:<12} {record.id}\n"
+            _json(record)
+            if args.id
+            else f"{record.seq:>8}  {_time(record.at)}  {_plain(record.kind):<12} {_plain(record.id)}\n"
         )
     if args.id and not found:
         sys.stderr.write(f"poundlock: there is no record {args.id!r}\n")
@@ -246,6 +248,11 @@ def _unreadable(cause: sqlite3.Error) -> ConfigFault:
         f"the audit log can't be read ({name})",
         advice="Copy it, with its -wal file, to a folder of your own.",
     )
+
+
+def _plain(text: str) -> str:
+    """Give a text without what a terminal would obey: an altered record may hold anything."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _time(at: int) -> str:

@@ -32,14 +32,20 @@ class Conversation:
         self.seq = -1  # nothing was read yet
         self._given: Remembered | None = None
 
-    def add(self, issued: Iterable[Surrogate], refused: Iterable[str]) -> None:
-        """Take in what was committed; what is there already stays in its place."""
-        before = len(self.issued), len(self.refused)
+    def add(self, issued: Iterable[Surrogate], refused: Iterable[str]) -> int:
+        """Take in what was committed; what is there already stays in its place. Gives how many were new."""
+        before = self.size
         for surrogate in issued:
             self.issued.setdefault(surrogate.text, surrogate)
         self.refused.update(refused)
-        if before != (len(self.issued), len(self.refused)):
+        if before != self.size:
             self._given = None
+        return self.size - before
+
+    @property
+    def size(self) -> int:
+        """How many values and fingerprints are held."""
+        return len(self.issued) + len(self.refused)
 
     def remembered(self) -> Remembered:
         """Give it as the port says: the same object as long as nothing was added."""
@@ -55,6 +61,7 @@ class Memory:
         self._entries: OrderedDict[tuple[str, str], Conversation] = OrderedDict()
         self._conversations = conversations
         self._values = values
+        self._held = 0
 
     def get(self, scope: str, conversation: str) -> Conversation | None:
         """Give what is remembered, and count it as used."""
@@ -63,16 +70,28 @@ class Memory:
             self._entries.move_to_end((scope, conversation))
         return entry
 
-    def put(self, scope: str, conversation: str, entry: Conversation) -> None:
-        """Remember a conversation; those used longest ago are forgotten when there are too many, or too many values."""
-        self._entries[scope, conversation] = entry
-        self._entries.move_to_end((scope, conversation))
-        total = sum(len(entry.issued) + len(entry.refused) for entry in self._entries.values())
-        while len(self._entries) > 1 and (len(self._entries) > self._conversations or total > self._values):
+    def begin(self, scope: str, conversation: str) -> Conversation:
+        """Remember a conversation that nothing was read of yet."""
+        entry = self._entries[scope, conversation] = Conversation()
+        self._shrink()
+        return entry
+
+    def add(
+        self, scope: str, conversation: str, entry: Conversation, issued: Iterable[Surrogate], refused: Iterable[str]
+    ) -> None:
+        """Add to a conversation. Those used longest ago are forgotten when there is too much."""
+        grown = entry.add(issued, refused)
+        if self._entries.get((scope, conversation)) is entry:
+            self._held += grown
+            self._entries.move_to_end((scope, conversation))
+            self._shrink()
+
+    def _shrink(self) -> None:
+        while len(self._entries) > 1 and (len(self._entries) > self._conversations or self._held > self._values):
             _, gone = self._entries.popitem(last=False)
-            total -= len(gone.issued) + len(gone.refused)
+            self._held -= gone.size
 
     def forget(self, scope: str) -> None:
         """Forget everything of one scope."""
         for key in [key for key in self._entries if key[0] == scope]:
-            del self._entries[key]
+            self._held -= self._entries.pop(key).size

@@ -26,9 +26,12 @@ Sealed = tuple[str, str, str, bytes]
 
 
 class Reading:
-    """A read-only connection. Raises `ConfigFault` when there is no file, `Fault` for anything that SQLite refuses."""
+    """A read-only connection; it waits `patience` seconds for a lock.
 
-    def __init__(self, path: Path) -> None:
+    Raises: `ConfigFault` when there is no file, `Fault` for anything that SQLite refuses.
+    """
+
+    def __init__(self, path: Path, *, patience: float = 5.0) -> None:
         self.path = path
         if not path.exists():
             raise ConfigFault(f"there is no audit log at {path}", advice="Type: poundlock doctor")
@@ -36,7 +39,9 @@ class Reading:
         still = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
         name = f"file:{quote(str(path.absolute()))}?mode=ro" + ("&immutable=1" if still else "")
         try:
-            self._connection = sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                name, uri=True, timeout=patience, isolation_level=None, check_same_thread=False
+            )
             self._connection.execute("PRAGMA trusted_schema = OFF")
         except sqlite3.Error as cause:
             raise refusal(cause) from None

@@ -34,20 +34,22 @@ class Signing:
     def reconcile(self, connection: sqlite3.Connection) -> None:
         """Compare the second place with the log, and bring it what a crash kept back.
 
-        Raises: `ConfigFault` when the second place knows of more than the log has; `OSError`, `sqlite3.Error`.
+        Raises: `ConfigFault` when the second place knows of more than the log has, or of another log; `OSError`,
+        `sqlite3.Error`.
         """
         head = _newest(connection)
         self.size = head[0].size if head else 0
         if self.place is None:
             return
-        records = connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0]
-        kept = read_head(self.place.last())
-        if kept is not None and kept.size > records:
+        line = self.place.last()
+        kept = read_head(line)
+        if line and (kept is None or not self.keys.check(kept.key, statement(kept), kept.signature)):
             raise ConfigFault(
-                f"the audit log was cut off or rolled back: it has {records} records, and a signed head in "
-                f"{self.place.name} stands for {kept.size}",
-                advice=f"Restore the log. If it was removed on purpose, move {self.place.name} away to begin anew.",
+                f"the last line of {self.place.name} is no head that this master key signed",
+                advice=f"Bring back the right key or file. To begin anew, move {self.place.name} away.",
             )
+        if kept is not None:
+            self._require_same_history(connection, kept, self.place.name)
         if head is not None and (kept is None or kept.size < head[0].size):
             self.place.append(head_line(head[0]))
 
@@ -106,6 +108,16 @@ class Signing:
                     status=500,
                 ) from None
             self._pending.pop(0)
+
+    def _require_same_history(self, connection: sqlite3.Connection, kept: Head, place: str) -> None:
+        records = connection.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0]
+        other = connection.execute("SELECT 1 FROM head WHERE size = ? AND root <> ?", (kept.size, kept.root)).fetchone()
+        if kept.size > records or other is not None:
+            raise ConfigFault(
+                f"the audit log was cut off or rolled back: it has {records} records, and a signed head in {place} "
+                f"stands for {kept.size}" + (" other ones" if other else ""),
+                advice=f"Restore the log. If it was removed on purpose, move {place} away to begin anew.",
+            )
 
     def _tree(self, newest: tuple[Head, bytes] | None) -> Frontier:
         """Take up the tree where the last signed head left it; from the first record when that head is not sound."""

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from poundlock.adapters.sqlite.jobs import Append, NewScope, Shred, Written
-from poundlock.adapters.sqlite.memory import Conversation, Memory
+from poundlock.adapters.sqlite.memory import Memory
 from poundlock.adapters.sqlite.reading import Reading
 from poundlock.adapters.sqlite.trouble import again, refusal
 from poundlock.adapters.sqlite.writer import Outcome, Waiter, Writer
@@ -38,6 +38,7 @@ PATIENCE = 10.0
 """Seconds that an entry may wait for its turn (another worker hangs, the file is locked) until it is refused."""
 
 _SCOPES = 4096
+_UNKNOWN = 2**63
 
 
 class SqliteStore:
@@ -70,10 +71,14 @@ class SqliteStore:
     async def open(self) -> None:
         """Make or open the file, bring it up to date, and start the writer. Raises: `Fault`, `ConfigFault`."""
         self._loop = asyncio.get_running_loop()
-        await self._loop.run_in_executor(self._readers, self._writer.start)
-        self._reader = Reading(self.path)
-        self._glance = Reading(self.path)
         self._settle: Callable[[list[Outcome]], None] = self._tell
+        try:
+            await self._loop.run_in_executor(self._readers, self._writer.start)
+        except BaseException:
+            self._readers.shutdown(wait=False)
+            raise
+        self._reader = Reading(self.path)
+        self._glance = Reading(self.path, patience=0.0)
 
     async def close(self) -> None:
         """Write what is queued, sign a last head, close the file. Raises: `Fault` when the writer doesn't end."""
@@ -118,8 +123,7 @@ class SqliteStore:
             return entry.remembered()
         if entry is None:
             # Stands there before the file is read, so that our own commits told meanwhile get into it.
-            entry = Conversation()
-            self._memory.put(scope, conversation, entry)
+            entry = self._memory.begin(scope, conversation)
         seq, sealed_key, rows, refused = await self._read(
             lambda: self._reader.conversation(scope, conversation, entry.seq)
         )
@@ -131,7 +135,7 @@ class SqliteStore:
             _, sealing = await self._sealing(scope)
             issued = await self._read(lambda: [sealing.unseal(*row) for row in rows])
             entry.sealed_key = sealed_key
-        entry.add(issued, refused)
+        self._memory.add(scope, conversation, entry, issued, refused)
         entry.seq = max(entry.seq, seq)
         return entry.remembered()
 
@@ -139,8 +143,8 @@ class SqliteStore:
         """Give the last record that may be another worker's. The file is looked at first: see `Writer`."""
         try:
             last = self._glance.last()
-        except sqlite3.Error as cause:
-            raise refusal(cause) from None
+        except sqlite3.Error:
+            return _UNKNOWN  # the reader's thread will wait, or say what is wrong
         return last if last > self._writer.ours else self._writer.foreign
 
     async def find(self, id: str) -> Sequence[Record]:  # noqa: A002 (the word that records use)
@@ -225,8 +229,7 @@ class SqliteStore:
     def _remember(self, entry: Entry) -> None:
         known = self._memory.get(entry.scope, entry.conversation)
         if known is not None:
-            known.add(entry.surrogates, entry.refused)
-            self._memory.put(entry.scope, entry.conversation, known)
+            self._memory.add(entry.scope, entry.conversation, known, entry.surrogates, entry.refused)
 
     def _forget(self, scope: str) -> None:
         self._sealings.pop(scope, None)
