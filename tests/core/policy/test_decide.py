@@ -227,7 +227,7 @@ def test_a_policy_of_a_team_joins_the_pack():
     """A forbid by principal, tool and destination applies to them, and to nobody else."""
     extra = """@id("team.finance") @reason("Finance keeps names inside.") @advice("Use the model inside.")
     forbid (principal in Team::"finance", action in [Action::"send", Action::"sendDisguised"], resource)
-    when { resource.tool == Tool::"claude-code" && resource.destination in Vendor::"anthropic" };"""
+    when { resource.exchange.tool == Tool::"claude-code" && resource.exchange.destination in Vendor::"anthropic" };"""
     policies = mutant(extra=extra)
     finance = Principal(human="someone", team="finance", tool="claude-code", tool_claimed=False)
     assert policies.decide(facts(who=finance)).rung is Rung.SEND_APPROVED

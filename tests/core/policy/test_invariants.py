@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from poundlock.core.model import Destination, Principal, Rung, Sink
-from poundlock.core.policy import decide, ladder
+from poundlock.core.policy import decide, ladder, language
 
 from .shipped import AGREED, ME, facts, group, mutant, pack
 
@@ -24,6 +24,7 @@ KINDS = (
     "secret.private-key.pem",
     "secret.signing-key.jwk",
     "secret.seed-phrase",
+    "secret.age.secret-key",
     "pii.email",
     "pii.credit_card",
     "pii.health_id",
@@ -44,7 +45,7 @@ DESTINATIONS = (
 )
 TOOLS = (ME, Principal(human="someone", tool="claude-code", tool_claimed=True), Principal(human=""))
 LABELS = ((), ("protected",), ("restricted",))
-STAY = ("secret.private-key", "secret.signing-key", "secret.seed-phrase")
+STAY = ("secret.private-key", "secret.age.secret-key", "secret.signing-key", "secret.seed-phrase")
 CLOUD = {Rung.SEND, Rung.SEND_DISGUISED}
 RUNGS = 'action in [Action::"send", Action::"sendDisguised", Action::"sendLocal", Action::"sendApproved"]'
 X = '@id("x") @reason("It is so.") @advice("Do otherwise.")'
@@ -208,7 +209,7 @@ def test_the_default_pack_keeps_every_invariant():
         assert answer.errors == ()
         broken = [invariant.__name__ for invariant in INVARIANTS if not invariant(each, answer, policies)]
         assert broken == [], each
-    assert asked == 11 * 3 * 4 * 2 * 2 * 17 + 4 * 3 * 3 * 3 * 2 * 2 * 5
+    assert asked == 12 * 3 * 4 * 2 * 2 * 17 + 4 * 3 * 3 * 3 * 2 * 2 * 5
 
 
 @pytest.mark.parametrize("invariant", INVARIANTS, ids=lambda invariant: invariant.__name__)
@@ -250,6 +251,43 @@ def test_a_ladder_that_steps_past_errors_is_caught(monkeypatch):
     assert not errors_block(mutant(extra=OVERFLOWS))
 
 
+HEADS = f"""
+{X.replace('"x"', '"t"')} forbid (principal in Team::"red", {RUNGS}, resource in Kind::"pii");
+{X.replace('"x"', '"u"')} forbid (principal in Team::"blue", {RUNGS}, resource);
+{X.replace('"x"', '"v"')} forbid (principal == Person::"someone", {RUNGS}, resource is Part in Kind::"identifier")
+when {{ resource.new }};
+"""
+
+
+def differs(sliced: Policies) -> bool:
+    """Tell whether some answer of these policies differs from that of an engine that reads them all every time."""
+    whole = mutant(extra=HEADS)
+    everything = language.compiled(whole.policies)
+    whole._having_a_say = lambda *_: everything
+    reds = Principal(human="someone", team="red", tool="claude-code", tool_claimed=False)
+    some = [
+        msgspec.structs.replace(each, principal=who)
+        for each in itertools.islice(space(), 0, None, 41)
+        for who in (ME, reds)
+    ]
+    return any(sliced.decide(each) != whole.decide(each) for each in some)
+
+
+def test_reading_only_policies_that_can_match_changes_no_answer():
+    """Heads by team, by person and by kind, and the whole pack: with the slices as without."""
+    assert not differs(mutant(extra=HEADS))
+
+
+@pytest.mark.parametrize("policy", ["t", "pii.disguised"])
+def test_a_slice_that_leaves_a_policy_out_is_caught(policy):
+    """A policy whose head was misread is missed, and answers differ."""
+    sliced = mutant(extra=HEADS)
+    sliced.policies = tuple(
+        msgspec.structs.replace(each, kind="document") if each.id == policy else each for each in sliced.policies
+    )
+    assert differs(sliced)
+
+
 def restoring(policies: Policies) -> dict[tuple[str, str, bool], bool]:
     """Ask for every kind into every sink."""
     sinks = itertools.product(("display", "file", "command", "function", "remote"), (False, True))
@@ -267,7 +305,7 @@ def stays_here(answers: dict[tuple[str, str, bool], bool]) -> bool:
 def test_values_are_put_back_on_this_machine_only():
     """Reader, file, local command and local function get the value; the network and remote tools never do."""
     answers = restoring(pack())
-    assert len(answers) == 11 * 10
+    assert len(answers) == 12 * 10
     assert stays_here(answers)
 
 

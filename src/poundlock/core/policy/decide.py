@@ -30,6 +30,8 @@ REMEMBERED = 4096
 """How many answers, and how many parts of answers, are kept; the oldest go first."""
 REMEMBERED_FRAMES = 256
 """How many pairs of principal and destination, with all else that an exchange's parts share, are kept prepared."""
+REMEMBERED_SETS = 512
+"""How many different sets of policies are kept compiled, each for the questions that it can have a say in."""
 
 _QUOTED = re.compile(r"`([^`]{1,64})`")
 
@@ -61,7 +63,9 @@ class Policies:
         self._schema = schema
         self._told: dict[str, Reason] = {policy.id: policy.told() for policy in policies}
         self._holding = frozenset(policy.id for policy in policies if policy.holds)
-        self._sets = {action: language.compiled(policies, action) for action in sorted(ladder.ACTIONS)}
+        language.compiled(policies)  # a set that can't be put together is told at once
+        self._sets: _Remembered[cedarpy.PolicySet] = _Remembered(REMEMBERED_SETS)
+        self._slices: _Remembered[cedarpy.PolicySet] = _Remembered(REMEMBERED)
         self._answers: _Remembered[Answer] = _Remembered(REMEMBERED)
         self._climbs: _Remembered[Climb] = _Remembered(REMEMBERED)
         self._frames: _Remembered[cedarpy.Entities] = _Remembered(REMEMBERED_FRAMES)
@@ -115,10 +119,14 @@ class Policies:
             refused = ladder.Climb(rung=Rung.BLOCKED, errors=("the facts do not fit the schema",))
             return dict.fromkeys(parts, refused)
 
-        def asking(name: str) -> Callable[[Rung], Step]:
-            return lambda rung: self._ask(rung.value, principal, entities_of.part(name), entities, "{}")
+        def asking(name: str, group: Group | None) -> Callable[[Rung], Step]:
+            within = (group.kind, group.family) if group else (entities_of.DOCUMENT, "")
+            resource = entities_of.part(name)
+            return lambda rung: self._ask(
+                rung.value, principal, resource, entities, "{}", self._having_a_say(rung.value, within, facts.principal)
+            )
 
-        return {name: ladder.climb(asking(name)) for name in parts}
+        return {name: ladder.climb(asking(name, group)) for name, group in parts.items()}
 
     def _restore(self, principal: Principal, destination: Destination, kind: str, sink: Sink) -> Step:
         try:
@@ -127,7 +135,27 @@ class Policies:
         except ValueError:
             return ladder.Step(permitted=False, errors=("the facts do not fit the schema",))
         who = entities_of.person(principal)
-        return self._ask(ladder.RESTORE, who, entities_of.entity("Surrogate", kind), entities, context)
+        policies = self._having_a_say(ladder.RESTORE, (kind, ""), principal)
+        return self._ask(ladder.RESTORE, who, entities_of.entity("Surrogate", kind), entities, context, policies)
+
+    def _having_a_say(self, action: str, within: tuple[str, str], principal: Principal) -> cedarpy.PolicySet:
+        """Give the policies whose head can match an action, a (kind, family) and a principal: no other need be read.
+
+        INVARIANT: a person's only parent is their team, and a kind's are its prefixes and its family, so that a head
+        that demands another one can't match.
+        """
+
+        def choose() -> cedarpy.PolicySet:
+            kinds = {"", *(kind["id"] for kind in entities_of.within(*within))}
+            chosen = tuple(
+                policy
+                for policy in self.policies
+                if action in policy.actions and policy.kind in kinds and policy.team in {"", principal.team}
+            )
+            names = tuple(policy.id for policy in chosen)
+            return self._sets.get(names, lambda: language.compiled(chosen))
+
+        return self._slices.get((action, within, principal.team), choose)
 
     def _entities(self, rows: list[dict[str, Any]]) -> cedarpy.Entities:
         return cedarpy.Entities.from_json_str(_json(rows), self._schema)
@@ -139,6 +167,7 @@ class Policies:
         resource: dict[str, str],
         entities: cedarpy.Entities,
         context: str,
+        policies: cedarpy.PolicySet,
     ) -> Step:
         request = {
             "principal": principal,
@@ -146,7 +175,7 @@ class Policies:
             "resource": resource,
             "context": context,
         }
-        result = cedarpy.is_authorized(request, self._sets[action], entities, self._schema)
+        result = cedarpy.is_authorized(request, policies, entities, self._schema)
         said = result.diagnostics
         if said.errors or result.decision is cedarpy.Decision.NoDecision:
             return ladder.Step(

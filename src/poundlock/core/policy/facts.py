@@ -27,6 +27,9 @@ def entity(kind: str, name: str) -> dict[str, str]:
     return {"type": kind, "id": name}
 
 
+_EXCHANGE = entity("Exchange", "this")
+
+
 def person(principal: Principal) -> dict[str, str]:
     """Give the reference to who acts, as the principal of a request."""
     return entity("Person", principal.human or UNREGISTERED)
@@ -50,6 +53,8 @@ def known(destination: Destination) -> bool:
 def exchange(facts: Facts) -> list[Tree]:
     """Give the entities that all parts of one exchange share: who, with what, and where to."""
     attributes = {
+        "destination": entity("Destination", facts.destination.name or UNREGISTERED),
+        "tool": entity("Tool", facts.principal.tool or UNREGISTERED),
         "profile": entity("Profile", facts.profile),
         "mode": entity("Mode", facts.mode),
         "direction": entity("Direction", facts.direction),
@@ -61,21 +66,13 @@ def exchange(facts: Facts) -> list[Tree]:
         "labels": list(dict.fromkeys(facts.labels)),
         "localModel": facts.local_model,
     }
-    row = _row("Exchange", "this", attributes, [])
+    row = {"uid": _EXCHANGE, "attrs": attributes, "parents": []}
     return [*_acting(facts.principal), _tool(facts.principal), _going(facts.destination), row]
 
 
 def parts(facts: Facts, wanted: Mapping[str, Group | None]) -> list[Tree]:
     """Give the entities of these parts by name; None is the document as a whole, with the totals of its groups."""
-    shared = {
-        "destination": entity("Destination", facts.destination.name or UNREGISTERED),
-        "tool": entity("Tool", facts.principal.tool or UNREGISTERED),
-        "exchange": entity("Exchange", "this"),
-    }
-    return [
-        _document(name, facts, shared) if group is None else _group(name, group, shared)
-        for name, group in wanted.items()
-    ]
+    return [_document(name, facts) if group is None else _group(name, group) for name, group in wanted.items()]
 
 
 def surrogate(principal: Principal, destination: Destination, kind: str) -> list[Tree]:
@@ -144,7 +141,7 @@ def _going(destination: Destination) -> Tree:
     return _row("Destination", destination.name or UNREGISTERED, attributes, [vendor])
 
 
-def _document(name: str, facts: Facts, shared: Tree) -> Tree:
+def _document(name: str, facts: Facts) -> Tree:
     attributes = {
         "tier": entity("Tier", facts.tier),
         "origin": entity("Origin", "none"),
@@ -152,12 +149,12 @@ def _document(name: str, facts: Facts, shared: Tree) -> Tree:
         "count": sum(group.count for group in facts.groups),
         "values": sum(group.values for group in facts.groups),
         "confidence": 100,
-        **shared,
+        "exchange": _EXCHANGE,
     }
     return _row("Part", name, attributes, [entity("Kind", DOCUMENT)])
 
 
-def _group(name: str, group: Group, shared: Tree) -> Tree:
+def _group(name: str, group: Group) -> Tree:
     attributes = {
         "tier": entity("Tier", group.tier),
         "origin": entity("Origin", group.origin),
@@ -165,6 +162,6 @@ def _group(name: str, group: Group, shared: Tree) -> Tree:
         "count": group.count,
         "values": group.values,
         "confidence": group.confidence,
-        **shared,
+        "exchange": _EXCHANGE,
     }
     return _row("Part", name, attributes, within(group.kind, group.family))

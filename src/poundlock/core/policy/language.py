@@ -44,7 +44,10 @@ class Problem(Value, frozen=True, kw_only=True):
 
 
 class Policy(Value, frozen=True, kw_only=True):
-    """One policy: its annotations, the actions that it speaks of, and its tree for the engine."""
+    """One policy: its annotations, what its head speaks of, and its tree for the engine.
+
+    `actions`, and the `kind` and `team` that its head demands; an empty one demands nothing.
+    """
 
     _hidden = frozenset({"tree"})
 
@@ -58,6 +61,8 @@ class Policy(Value, frozen=True, kw_only=True):
     control: str
     holds: bool
     tree: Mapping[str, Any]
+    kind: str = ""
+    team: str = ""
 
     def told(self) -> Reason:
         """Give what is said of this policy when it determines an answer."""
@@ -93,9 +98,9 @@ def fault(problems: tuple[Problem, ...]) -> ConfigFault:
     return ConfigFault(f"{problems[0]}{more}", advice=problems[0].advice)
 
 
-def compiled(policies: tuple[Policy, ...], action: str) -> cedarpy.PolicySet:
-    """Give the engine's set of the policies that can speak of `action`, named by their ids."""
-    chosen = {policy.id: policy.tree for policy in policies if action in policy.actions}
+def compiled(policies: tuple[Policy, ...]) -> cedarpy.PolicySet:
+    """Give the engine's set of these policies, named by their ids."""
+    chosen = {policy.id: policy.tree for policy in policies}
     tree = {"templates": {}, "staticPolicies": chosen, "templateLinks": []}
     return cedarpy.PolicySet.from_json_str(msgspec.json.encode(tree).decode())
 
@@ -155,6 +160,8 @@ def _policy(file: str, line: int, tree: Mapping[str, Any]) -> Policy:
         control=said.get("control") or "",
         holds=said.get("monitor") == MONITOR_BLOCKS,
         tree=tree,
+        kind=_head(tree["resource"], "Kind"),
+        team=_head(tree["principal"], "Team"),
     )
 
 
@@ -167,6 +174,12 @@ def _actions(scope: Mapping[str, Any]) -> frozenset[str]:
     if scope["op"] == "in" and "entity" in scope:
         return frozenset({scope["entity"]["id"]})
     return ladder.ACTIONS
+
+
+def _head(scope: Mapping[str, Any], kind: str) -> str:
+    """Give the entity of a type that a head demands to stand in (`resource in Kind::"pii"`), else nothing."""
+    inside = scope["op"] == "in" and "entity" in scope and scope["entity"]["type"] == kind
+    return str(scope["entity"]["id"]) if inside else ""
 
 
 def _lint(policy: Policy, said: Mapping[str, Any]) -> Iterator[Problem]:
