@@ -458,7 +458,9 @@ def test_idle() -> None:
     assert way.text().feed(text) is text
     assert way.tool("Bash").feed(text) is text
     assert not homeward().idle
-    assert not Homeward({}, everywhere, StreamScanner(lambda _text: ())).idle
+    scanned = Homeward({}, everywhere, StreamScanner(lambda _text: ()))
+    assert (scanned.idle, scanned.scanning) == (False, True)
+    assert not homeward().scanning
 
 
 # -- hostile streams -------------------------------------------------------------------------------------------------
