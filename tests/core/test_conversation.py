@@ -1,4 +1,4 @@
-"""The fold over a conversation: what is known from which turn on, and that bytes of old turns stay."""
+"""A conversation as a whole: what is known where, and that bytes of old turns stay."""
 
 import re
 
@@ -62,18 +62,28 @@ def test_a_value_is_matched_without_its_surroundings_from_its_turn_on():
     assert spans == [(0, "hunter2x"), (0, "hunter2x"), (1, "hunter2x"), (2, "hunter2x")]
 
 
-def test_an_old_turn_keeps_its_bytes_when_a_value_gives_itself_away_later():
-    """What was sent in clear stays so: the fold never changes a turn for what comes after it."""
-    doc = document(["the word hunter2x"], ["pass=hunter2x"])
-    _, spans = found(doc)
-    assert spans == [(1, "hunter2x")]
+def test_a_value_that_gives_itself_away_later_is_found_in_old_turns_and_counted():
+    """Known is known: it is not sent in clear again, and the record says that an old turn was tightened."""
+    outcome, spans = found(document(["the word hunter2x"], ["hunter2x"], ["pass=hunter2x"]))
+    assert spans == [(0, "hunter2x"), (1, "hunter2x"), (2, "hunter2x")]
+    assert outcome.late == 2
+    assert found(document(["the word hunter2x"], ["pass=hunter2x"], ["fine"]))[0].late == 0
+
+
+def test_a_client_that_moves_files_behind_the_history_leaks_nothing():
+    """The model's old answer holds a bare value, and the file that gives it away stands later in the request."""
+    _, spans = found(
+        document(["write it"], [Segment(text="key: hunter2x", role="assistant", turn=1)], ["pass=hunter2x"])
+    )
+    assert (1, "hunter2x") in spans
 
 
 def test_all_segments_of_one_turn_are_told_together():
     """Within a turn the order does not matter: the tool result before the prompt is searched for its values too."""
     doc = document(["hunter2x came first", "pass=hunter2x"])
-    _, spans = found(doc)
+    outcome, spans = found(doc)
     assert spans == [(0, "hunter2x"), (1, "hunter2x")]
+    assert outcome.late == 0
 
 
 def test_each_longer_conversation_begins_with_the_same_findings():
@@ -131,7 +141,6 @@ def test_what_the_vault_remembers_is_matched_too():
     known = surrogates.mint("secret.password", "hunter2x", KEY)
     outcome, spans = found(document(["use hunter2x"]), issued=[known])
     assert spans == [(0, "hunter2x")]
-    assert outcome.late == 1
     assert outcome.surrogates[known.fingerprint] == known
 
 

@@ -1,9 +1,11 @@
-"""The fold over a conversation: which spans of which segments hold something, told turn by turn.
+"""A conversation as a whole: which spans of which segments hold something, and the surrogate for each value.
 
 An agent sends the whole conversation anew at each turn, and what was restored on the way home comes back without the
-surroundings that gave it away. So every value that was found is matched exactly from its turn on. The result for a
-turn depends on the turns before it only, never on later ones, so that a restart, another worker and the next request
-see the same (and the provider's prompt cache never misses because of it).
+surroundings that gave it away. So a value that was found anywhere is matched exactly everywhere: in what the client
+sends (aider, for one, moves files behind the history) and, by what the vault remembers, after the text that gave it
+away is gone. The result follows from the request and the vault alone: a restart and another worker see the same, and
+turns keep their bytes. Only a value that gives itself away later than it first stood changes an old turn: a
+tightening, which is counted.
 
 INVARIANT: cost follows the new text. What was found in a string, under one scope and snapshot, is remembered by the
 string's keyed digest; matching of known values is linear in the text, whatever their number.
@@ -12,6 +14,7 @@ string's keyed digest; matching of known values is linear in the text, whatever 
 from __future__ import annotations
 
 import bisect
+import contextlib
 import hashlib
 from collections import OrderedDict
 from itertools import groupby
@@ -92,10 +95,8 @@ class Memo:
             self.misses += 1
             return None
         self.hits += 1
-        try:
+        with contextlib.suppress(KeyError):  # another thread let it go meanwhile; the answer is right all the same
             self._seen.move_to_end(key)
-        except KeyError:  # another thread let it go meanwhile; the answer is right all the same
-            pass
         return entry[0]
 
     def put(self, key: bytes, seen: Seen) -> None:
@@ -117,8 +118,8 @@ class Recognised(Value, frozen=True, kw_only=True):
     """The outcome of the fold.
 
     `surrogates`: the stand-in for each value, by fingerprint, in the order first seen. `present`: surrogates issued
-    in this conversation that stand in the text already. `late`: findings that only what the vault remembered gave
-    (a sub-agent's or a compacted conversation's values; perhaps a tightening of an old turn).
+    in this conversation that stand in the text already. `late`: places in old turns at which a value stands that only
+    this turn gave away (a tightening of an old turn).
     """
 
     _hidden = frozenset({"surrogates"})
@@ -166,6 +167,14 @@ class KnownValues:
         self._levels[level] = carry
         self._automata.pop(level, None)
 
+    def also(self, spans: list[Span]) -> KnownValues:
+        """Give the set of these values, named as what follows on this one."""
+        more = KnownValues()
+        more.digest = self.digest
+        for span in spans:
+            more.add(span)
+        return more
+
     def find(self, text: str) -> Iterator[Span]:
         """Give the places where a known value stands in `text`, in any order, perhaps overlapping."""
         for level, spans in enumerate(self._levels):
@@ -208,12 +217,15 @@ def recognise(
     taken: set[str] = set()
     present: set[str] = set()
     found: dict[str, Surrogate] = {}
-    known, seen, digests = KnownValues(), dict[int, Seen](), dict[int, bytes]()
+    seen, digests = dict[int, Seen](), dict[int, bytes]()
+    for i in readable:
+        digests[i] = _digest(segments[i], salt)
+        seen[i] = _look(segments[i], detector, key, memo, digests[i])
+    last = max((segments[i].turn for i in readable), default=0)
+    known, fresh = KnownValues(), list[Span]()
     for _, turn in groupby(readable, key=lambda i: segments[i].turn):
         indexes = list(turn)
         for i in indexes:
-            digests[i] = _digest(segments[i], salt)
-            seen[i] = _look(segments[i], detector, key, memo, digests[i])
             for _start, _end, canonical in seen[i].surrogates:
                 if canonical in ours:
                     present.add(canonical)
@@ -225,25 +237,27 @@ def recognise(
                     surrogate = minted.get(span.fingerprint) or surrogates.mint(span.kind, span.value, key, taken)
                     found[span.fingerprint] = surrogate
                     ours.add(surrogate.text)
-                if span.family in MATCHED_EXACTLY and len(span.value) >= SHORTEST_KNOWN:
+                if span.family not in MATCHED_EXACTLY or len(span.value) < SHORTEST_KNOWN:
+                    continue
+                if segments[i].turn < last:
                     known.add(span)
-        if known:
-            for i in indexes:
-                seen[i] = _match(segments[i].text, seen[i], known, key, memo, digests[i])
-    late = 0
-    remembered = KnownValues()
+                elif span.value not in known:
+                    fresh.append(span)
     for surrogate in issued.values():
         if surrogate.fingerprint not in found and len(surrogate.value) >= SHORTEST_KNOWN:
-            remembered.add(_span_of(surrogate))
-    if remembered:
-        for i in readable:
+            known.add(_span_of(surrogate))
+    # What an earlier exchange knew comes first, what is new in this turn second: an old string is then searched for
+    # the new values only.
+    late = 0
+    for values in (known, known.also(fresh)):
+        for i in readable if values else ():
             before = len(seen[i].spans)
-            seen[i] = _match(segments[i].text, seen[i], remembered, key, memo, digests[i])
-            late += len(seen[i].spans) - before
+            seen[i] = _match(segments[i].text, seen[i], values, key, memo, digests[i])
+            late += len(seen[i].spans) - before if values is not known and segments[i].turn < last else 0
     findings = []
     for i in readable:
         for span in seen[i].spans:
-            if span.fingerprint not in found:  # a value in another written form, which has a surrogate of its own
+            if span.fingerprint not in found:  # a remembered value, or one in another written form
                 found[span.fingerprint] = minted.get(span.fingerprint) or surrogates.mint(
                     span.kind, span.value, key, taken
                 )
