@@ -36,12 +36,16 @@ _START_LIMIT = 60.0
 @pytest.fixture(scope="session")
 def client() -> Callable[[str], None]:
     """Install a client by name, or skip by name when its registry is out of reach."""
+    failed: dict[str, str] = {}
 
     def need(name: str) -> None:
-        try:
-            clients.install(name)
-        except clients.Unavailable as error:
-            pytest.skip(f"client {name} is not installed and its registry is out of reach: {error}")
+        if name not in failed:
+            try:
+                clients.install(name)
+            except clients.Unavailable as error:
+                failed[name] = str(error)
+        if name in failed:
+            pytest.skip(f"client {name} is not installed and its registry is out of reach: {failed[name]}")
 
     return need
 

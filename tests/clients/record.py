@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from scripts import clients
 from tests.clients import launch
 from tests.clients.recorder import Recorded, recording
 from tests.clients.scrub import Scrubber, golden
+from tests.clients.terminal import Terminal
 from tests.provider.running import provider
 
 if TYPE_CHECKING:
@@ -65,9 +67,8 @@ def _script(root: str) -> dict[str, Any]:
     return {
         "rules": [
             {
-                # Claude Code tries six times; then it sends the refused text again with the next prompt.
-                "contains": "refuse this",
-                "times": 6,
+                # Claude Code tries six times or more; then it sends the refused text again with the next prompt.
+                "contains": r"refuse this(?![\s\S]*Now go on)",
                 "error": {"status": 400, "message": "A private key was typed in. Remove it, then ask again."},
             },
             {"tools": False, "contains": "harbour", "blocks": [{"text": "Harbour notes"}]},
@@ -179,6 +180,10 @@ def _posts(path: str, **tests: Callable[[dict[str, Any]], bool]) -> Callable[[Re
     return fits
 
 
+def _answered(tape: list[Recorded]) -> bool:
+    return any(b"message_stop" in entry.response and len(json.loads(entry.request)["tools"]) > 0 for entry in tape)
+
+
 def _assistants(count: int) -> Callable[[dict[str, Any]], bool]:
     return lambda body: sum(m["role"] == "assistant" for m in body["messages"]) == count
 
@@ -261,8 +266,25 @@ def record_claude_code() -> None:
         session.keep("anthropic", "claude-code-aimock-tool-result", _posts("/v1/messages", turn=_assistants(1)), 0)
 
 
+def record_terminal() -> None:
+    """Record Claude Code at a terminal: the newer tells of its permissions, the older asks for a title."""
+    for client, case, wanted in (
+        ("claude-code", "claude-code-terminal", _posts("/v1/messages", turn=_assistants(0))),
+        ("claude-code-2.1.197", "claude-code-2.1.197-title", lambda entry: b"<session>" in entry.request),
+    ):
+        with _session(client) as session:
+            script = session.project.parent / "provider" / "script.json"
+            script.write_text(json.dumps({"turns": [{"blocks": [{"text": _SAID[2], "cut": {"every": 4}}]}]}))
+            terminal = Terminal(session.url, session.home, session.project, client)
+            try:
+                terminal.ask(_PROMPTS[2], partial(_answered, session.tape))
+            finally:
+                terminal.close()
+            session.keep("anthropic", case, wanted, 0)
+
+
 def record_claude_code_old() -> None:
-    """Claude Code 2.1.197: other system blocks, the prompt once more in a title request."""
+    """Claude Code 2.1.197: other system blocks."""
     with _session("claude-code-2.1.197") as session:
         arguments = ("-p", _PROMPTS[0], "--allowedTools", "Read,Write,Bash")
         launch.claude_code(session.url, session.home, session.project, *arguments, version="claude-code-2.1.197")
@@ -439,6 +461,7 @@ def record_llm() -> None:
 _RECORDERS = {
     "claude-code": record_claude_code,
     "claude-code-2.1.197": record_claude_code_old,
+    "terminal": record_terminal,
     "sdks": record_sdks,
     "aider": record_aider,
     "llm": record_llm,

@@ -46,7 +46,7 @@ class Scrubber:
 
     def prose(self, value: str) -> str:
         """Leave out the client's own prose, line by line, and say how much was left out."""
-        if len(value) <= _SHORT:
+        if len(value) <= _SHORT or " " not in value:
             return value
         kept: list[str] = []
         dropped: list[str] = []

@@ -85,7 +85,12 @@ const order = JSON.parse(readFileSync(0, "utf8"));
 const sdk = order.sdk === "anthropic" ? anthropic(order) : openai(order);
 const params = order.params ?? {};
 if (order.call !== "agent") {
-  console.log(JSON.stringify(await sdk[order.call](params)));
+  try {
+    console.log(JSON.stringify(await sdk[order.call](params)));
+  } catch (error) {
+    console.log(JSON.stringify({ failed: error.constructor.name, status: error.status, body: error.error }));
+    throw error;
+  }
 } else {
   const texts = [];
   for (const prompt of order.prompts) {

@@ -125,7 +125,12 @@ def main() -> None:
     sdk = (Anthropic if order["sdk"] == "anthropic" else OpenAI)(order)
     params = order.get("params", {})
     if order["call"] != "agent":
-        print(json.dumps(getattr(sdk, order["call"])(params)))
+        try:
+            print(json.dumps(getattr(sdk, order["call"])(params)))
+        except Exception as error:
+            status = getattr(error, "status_code", None)
+            print(json.dumps({"failed": type(error).__name__, "status": status, "body": getattr(error, "body", None)}))
+            raise
         return
     texts = []
     for prompt in order["prompts"]:
