@@ -519,6 +519,20 @@ async def test_another_worker_hangs(tmp_path: Path) -> None:
         assert len(await store.find("d2")) == 1
 
 
+async def test_lock_is_held_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that can't get the lock to open says so after a while, and opens when the lock is free."""
+    import fcntl  # noqa: PLC0415
+
+    monkeypatch.setattr("poundlock.adapters.sqlite.schema.BUSY_SECONDS", 0.1)
+    with (tmp_path / "poundlock.db-lock").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Fault, match="holds the lock"):
+            async with opened(tmp_path):
+                pass
+    async with opened(tmp_path) as store:
+        await store.commit(entry(1))
+
+
 async def test_cancelled_waiter(tmp_path: Path) -> None:
     """A waiter that is cancelled disturbs nobody; its record may stand."""
     async with opened(tmp_path) as store:

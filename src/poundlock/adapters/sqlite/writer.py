@@ -2,7 +2,8 @@
 
 A batch holds the lock file (`flock`) from its first look at the chain to its commit, so that several processes make one
 chain and none starves. INVARIANT: a waiter hears of success only after COMMIT returned. A batch that fails has failed
-for all who waited, and the connection is thrown away; the next batch begins anew. It never swallows a failure.
+for all who waited, and the connection is thrown away; the next batch begins anew. It never swallows a failure. When the
+sync itself fails, and the machine then crashes, a record may stand for an exchange that was refused: never the reverse.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from poundlock.adapters.sqlite import schema
 from poundlock.adapters.sqlite.jobs import Chain, Job, Shred
 from poundlock.adapters.sqlite.schema import connect, migrate
 from poundlock.adapters.sqlite.signing import Signing
@@ -95,7 +97,7 @@ class Writer:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock_file = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+            self._lock_at_start()
             try:
                 connection = connect(self.path)
                 self._connection = connection
@@ -111,6 +113,23 @@ class Writer:
                 raise refusal(cause) from None
             raise
         self._thread.start()
+
+    def _lock_at_start(self) -> None:
+        """Take the lock file, or say after some seconds who is in the way: nobody waits for us with a deadline yet."""
+        deadline = time.monotonic() + schema.BUSY_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Fault(
+                        "another process holds the lock of the audit log",
+                        advice=f"End the Poundlock that hangs. Type: fuser {self._lock_path}",
+                        status=500,
+                    ) from None
+                time.sleep(0.01)
+            else:
+                return
 
     def put(self, waiter: Waiter) -> None:
         """Queue a job. Raises `Fault` (status 500) when nobody would ever do it."""
