@@ -26,7 +26,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.server.mp import MPServer
 
-from poundlock import config
+from poundlock.adapters import places
 from poundlock.core.errors import ConfigFault
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _BROKEN_START = 78
 
 
 class Plan(NamedTuple):
-    """What `serve` does. `config` is the file that the workers read too; empty for the defaults."""
+    """What `serve` does. `config` is the file that was named on the command line, for the workers to read."""
 
     host: str
     port: int
@@ -77,15 +77,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal ends it. Gives 0 after a stop that was asked for. Raises: `ConfigFault`."""
-    path = args.config or os.environ.get("POUNDLOCK_CONFIG", "") or _own_config()
-    settings = _settings(path).gateway
+    settings = places.read_settings(args.config).gateway
     return serve(
         Plan(
             host=args.host if args.host is not None else settings.host,
             port=args.port if args.port is not None else settings.port,
             workers=max(1, args.workers if args.workers is not None else settings.workers),
             drain=float(settings.drain_seconds),
-            config=path,
+            config=str(Path(args.config).expanduser().absolute()) if args.config else "",
             ready_file=args.ready_file or "",
         )
     )
@@ -96,7 +95,7 @@ def serve(plan: Plan) -> int:
     listener = bind(plan.host, plan.port)
     _allow_connections()
     if plan.config:
-        os.environ["POUNDLOCK_CONFIG"] = plan.config
+        os.environ[places.CONFIG_VARIABLE] = plan.config
     os.register_at_fork(after_in_child=_default_signals)
     server = _Server(plan, listener)
     try:
@@ -300,20 +299,3 @@ def _allow_connections() -> None:
     wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _own_config() -> str:
-    """Give the user's own settings file, or nothing. A folder's is never taken: it could open the gate."""
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    path = Path(base) / "poundlock" / "poundlock.toml"
-    return str(path) if path.is_file() else ""
-
-
-def _settings(path: str) -> config.Settings:
-    if not path:
-        return config.Settings()
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise ConfigFault("The settings file can't be read.", advice="Check --config and the file's rights.") from None
-    return config.load(text, source=Path(path).name)
