@@ -85,5 +85,8 @@ class Wire(Protocol):
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:
         """Give an error body in the provider's own shape."""
 
+    def key_header(self, key: str) -> tuple[str, str]:
+        """Give the header in which this format carries a provider's key."""
+
     def broken(self, message: str, *, code: str = "") -> bytes:
         """Give what tells the client that a stream broke on the way, for after `StreamCodec.finish`."""

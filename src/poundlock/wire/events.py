@@ -27,6 +27,9 @@ _SUSPECTS = (re.compile(rb'q[zZ"\\]'), re.compile(rb'Q[zZ"\\]'), re.compile(rb"\
 
 T = TypeVar("T")
 
+NOTHING = msgspec.Raw(b"")
+"""A raw member that is not there. (msgspec takes no object for `Raw | None`.)"""
+
 
 class Typed(Generic[T]):
     """A decoder of an event's data into the fields that matter; None for what has another shape."""

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 LIMIT = 16 * 1024 * 1024
 """The longest event, in bytes."""
 
-# A blank line: two line ends in a row. A pair CR LF is one line end; an LF that a cut tore from its CR begins the next
-# event, where it is an empty line and changes nothing.
+# A blank line: two line ends in a row. A pair CR LF is one line end.
 _BLANK = re.compile(rb"\n\n|[\n\r]\r\n?")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
@@ -43,6 +42,11 @@ def last_blank(data: bytes | bytearray, start: int = 0, stop: int | None = None)
         if at >= 0:
             end = max(end, at + (3 if data[at + 2 : min(at + 3, stop)] == b"\n" else 2))
     return end
+
+
+def _certain(data: bytes | bytearray) -> int:
+    """Give how far `data` can be judged: a CR at its end may still become CR LF."""
+    return len(data) - data.endswith(b"\r")
 
 
 def next_blank(data: bytes, start: int) -> int:
@@ -76,7 +80,7 @@ class EventSplitter:
         """
         rest = self._rest
         if not rest:
-            end = last_blank(chunk)
+            end = last_blank(chunk, 0, _certain(chunk))
             if end == len(chunk):
                 return chunk
             whole = chunk[: max(end, 0)]
@@ -85,7 +89,7 @@ class EventSplitter:
             # Only what is new is searched, so that a long event in small pieces costs linear time.
             start = max(0, len(rest) - 2)
             rest += chunk
-            end = last_blank(rest, start)
+            end = last_blank(rest, start, _certain(rest))
             whole = bytes(rest[: max(end, 0)])
             if whole:
                 del rest[: len(whole)]

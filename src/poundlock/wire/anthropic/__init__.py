@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from poundlock.core.stream import Homeward
     from poundlock.wire.base import Body, StreamCodec
 
-_ID = r"[A-Za-z0-9._:@%-]{1,128}"
+# No dots in a row, whatever a server makes of encoded slashes: an id must not lead to another route.
+_ID = r"(?!.*\.\.)(?:[A-Za-z0-9._:@-]|%2[Ff]|%3[Aa]){1,128}"
 
 ROUTES = (
     Route(method="POST", path=r"/v1/messages", operation="messages"),
@@ -87,6 +88,10 @@ class Anthropic:
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:  # noqa: ARG002 (its errors have no code)
         """Give an error body."""
         return write(_error(status, message))
+
+    def key_header(self, key: str) -> tuple[str, str]:
+        """Give the header in which a key goes."""
+        return "x-api-key", key
 
     def broken(self, message: str, *, code: str = "") -> bytes:  # noqa: ARG002 (its errors have no code)
         """Give what ends a stream that broke on the way: an error event."""

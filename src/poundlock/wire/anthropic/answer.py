@@ -15,11 +15,12 @@ import msgspec
 from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
 from poundlock.wire.body import parse, write
-from poundlock.wire.events import EventCodec, Typed, reparse
+from poundlock.wire.events import NOTHING, EventCodec, Typed, reparse
 
 if TYPE_CHECKING:
     from poundlock.core.stream import Channel, Homeward
 
+_EMPTY = (b"", b"{}", b"null")
 _CITED = ("cited_text", "title", "document_title", "source")
 
 
@@ -28,14 +29,14 @@ class _Delta(msgspec.Struct):
     text: str | None = None
     partial_json: str | None = None
     thinking: str | None = None
-    citation: msgspec.Raw | None = None
+    citation: msgspec.Raw = NOTHING
 
 
 class _Block(msgspec.Struct):
     type: str = ""
     name: str | None = None
     text: str | None = None
-    input: msgspec.Raw | None = None
+    input: msgspec.Raw = NOTHING
 
 
 class _Event(msgspec.Struct):
@@ -144,8 +145,8 @@ class AnswerCodec(EventCodec):
             return raw if part == delta.partial_json else _changed(raw, data, "delta", {"partial_json": part})
         if delta.type == "thinking_delta" and delta.thinking is not None:
             self._homeward.observe(delta.thinking)
-        elif delta.type == "citations_delta" and delta.citation is not None:
-            citation = reparse(bytes(delta.citation))
+        elif delta.type == "citations_delta" and (given := bytes(delta.citation)):
+            citation = reparse(given)
             if _restore_citation(citation, self._homeward):
                 return _changed(raw, data, "delta", {"citation": citation})
         return raw
@@ -158,11 +159,11 @@ class AnswerCodec(EventCodec):
             if known != name:
                 changes["name"] = known
             self._tool(index, known)
-            if block.input is not None and bytes(block.input) != b"{}":
-                arguments = reparse(bytes(block.input))
-                given = self._homeward.restore_arguments(known, arguments)
-                if given is not arguments:
-                    changes["input"] = given
+            if (given := bytes(block.input)) not in _EMPTY:
+                arguments = reparse(given)
+                restored_arguments = self._homeward.restore_arguments(known, arguments)
+                if restored_arguments is not arguments:
+                    changes["input"] = restored_arguments
         elif block.type == "text" and block.text:
             text = self._text(index).feed(block.text)
             if text != block.text:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from poundlock.core.stream import Homeward
     from poundlock.wire.base import Body, StreamCodec
 
-_ID = r"[A-Za-z0-9._:@%/-]{1,160}"
+# No dots in a row, whatever a server makes of encoded slashes: an id must not lead to another route.
+_ID = r"(?!/|.*(?:\.\.|//))(?:[A-Za-z0-9._:@/-]|%2[Ff]|%3[Aa]){1,160}"
 # Servers that speak this format stand at /v1, at /openai/v1 or at no prefix at all.
 _V1 = r"(?:/openai)?(?:/v1)?"
 
@@ -76,6 +77,10 @@ class OpenAIChat:
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:
         """Give an error body."""
         return write(_error(status, message, code))
+
+    def key_header(self, key: str) -> tuple[str, str]:
+        """Give the header in which a key goes."""
+        return "authorization", f"Bearer {key}"
 
     def broken(self, message: str, *, code: str = "") -> bytes:
         """Give what ends a stream that broke on the way: an event with an error."""

@@ -15,7 +15,7 @@ import msgspec
 from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
 from poundlock.wire.body import parse, write
-from poundlock.wire.events import EventCodec, Typed, reparse
+from poundlock.wire.events import NOTHING, EventCodec, Typed, reparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class _Choice(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NOTHING
 
 
 _typed = Typed(_Chunk)
@@ -173,7 +173,7 @@ class AnswerCodec(EventCodec):
         chunk = _typed(data)
         if chunk is None:
             return raw
-        if chunk.error is not None:
+        if bytes(chunk.error) not in {b"", b"null"}:
             return self._flush() + raw
         if not chunk.choices:
             return raw
