@@ -602,3 +602,18 @@ def test_restored_values_are_not_scanned() -> None:
     assert way.restore_text(secret.text) == "secret1;"
     way.close()
     assert scanner.counts == {}
+
+
+def test_a_structured_answer_stays_json():
+    """Text that is itself a JSON document gets its values escaped by their level; prose gets them as they are."""
+    value = 'p"w\\1\n'
+    surrogate = mint("secret.password", value, KEY)
+    home = Homeward({surrogate.text: surrogate}, lambda _surrogate, _sink: True)
+    answer = json.dumps({"a": surrogate.text, "b": json.dumps({"c": surrogate.text})})
+    for size in (1, 7, len(answer)):
+        channel = home.text()
+        out = "".join(channel.feed(answer[at : at + size]) for at in range(0, len(answer), size)) + channel.flush()
+        tree = json.loads(out)
+        assert tree["a"] == value
+        assert json.loads(tree["b"])["c"] == value
+    assert home.restore_text(f"it is {surrogate.text}.") == f"it is {value}."

@@ -93,15 +93,6 @@ def test_query_values():
     assert http.query_values("") == []
 
 
-@pytest.mark.parametrize(
-    ("provider", "header"),
-    [("anthropic", ("x-api-key", "k")), ("openai", ("authorization", "Bearer k")), ("gemini", ("x-goog-api-key", "k"))],
-)
-def test_key_header(provider, header):
-    """Each format carries its key in its own header."""
-    assert http.key_header(provider, "k") == header
-
-
 def test_request_shows_nothing_of_its_content():
     """No body, path, query, header or credential shows in a request's repr."""
     request = http.Request(

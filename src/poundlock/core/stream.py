@@ -16,7 +16,7 @@ import msgspec
 
 from poundlock.core import sinks
 from poundlock.core.model import Sink, Surrogate
-from poundlock.core.nesting import LEVELS, Lexer
+from poundlock.core.nesting import LEVELS, Lexer, escaped
 from poundlock.core.restorers import ArgumentRestorer, StreamRestorer
 from poundlock.core.surrogates import canonical
 
@@ -65,6 +65,8 @@ class Homeward:
         self._scanner = scanner
         self._answers: dict[tuple[str, Sink], bool] = {}
         self._observed = scanner.lane() if scanner else None
+        # Only such a value is written differently inside JSON, so only for such a one a text's levels are followed.
+        self._awkward = any(escaped(surrogate.value, 1) != surrogate.value for surrogate in issued.values())
 
     @property
     def idle(self) -> bool:
@@ -87,8 +89,14 @@ class Homeward:
         return self.left_kinds.total()
 
     def text(self) -> Channel:
-        """Give a channel for text that is shown to the reader."""
-        return self._channel(StreamRestorer(self.find, self.allows, Sink(kind="display")))
+        """Give a channel for text that is shown to the reader.
+
+        Text that is a JSON document (a structured answer) gets its values escaped, so that it stays one.
+        """
+        shown = Sink(kind="display")
+        if self._awkward:
+            return self._channel(ArgumentRestorer(self.find, self.allows, Lexer(embedded=True), shown))
+        return self._channel(StreamRestorer(self.find, self.allows, shown))
 
     def tool(self, name: str, *, free: bool = False) -> Channel:
         """Give a channel for the arguments of one call of the tool `name`: JSON text, or `free` text as it is."""

@@ -282,10 +282,9 @@ class Exchange:
     async def _stopped(self, respond: Respond, held: Held, verdict: Verdict) -> None:
         """Tell the client what was stopped, why, and what to do instead."""
         decision = verdict.decision
-        why = [reason.reason for reason in decision.reasons if reason.reason]
-        await self._refuse(
-            respond, held, " ".join(dict.fromkeys(why)) or "Policy stopped this request.", " ".join(decision.advice)
-        )
+        # What weighs most stands first; `poundlock explain` tells the rest.
+        why = next((reason.reason for reason in decision.reasons if reason.reason), "Policy stopped this request.")
+        await self._refuse(respond, held, why, next(iter(decision.advice), ""))
 
     async def _refuse(self, respond: Respond, held: Held, message: str, advice: str, status: int = 400) -> None:
         """Answer in the provider's own error shape; where an answer has begun already, end it."""
@@ -309,7 +308,9 @@ class Exchange:
 
     def _way(self, request: Request) -> Way:
         """Find provider, wire and route. Raises `ClientFault` for what is not in the route table."""
-        wire, route = registry.resolve(request.method, request.raw_path, request.header_map, self._format(request.provider))
+        wire, route = registry.resolve(
+            request.method, request.raw_path, request.header_map, self._format(request.provider)
+        )
         name = request.provider or wire.provider
         provider = self.settings.provider(name)
         if provider is None:
@@ -359,7 +360,7 @@ class Exchange:
         key = self.keys.get(way.name)
         if key is None or principal.authenticated != "credential":
             return None
-        return http.key_header(way.wire.provider, key)
+        return way.wire.key_header(key)
 
     def _url(self, way: Way, request: Request) -> str:
         query = f"?{request.query}" if request.query else ""

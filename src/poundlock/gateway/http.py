@@ -150,12 +150,3 @@ def query_values(query: str) -> list[str]:
             continue
         out += [text for text in (name, unquote_plus(value)) if text]
     return out
-
-
-def key_header(provider: str, key: str) -> tuple[str, str]:
-    """Give the header in which this provider's format carries a key."""
-    if provider == "anthropic":
-        return "x-api-key", key
-    if provider == "gemini":
-        return "x-goog-api-key", key
-    return "authorization", f"Bearer {key}"
