@@ -53,14 +53,15 @@ def client() -> Callable[[str], None]:
 @contextlib.contextmanager
 def running_gateway(folder: Path, upstream: str, settings: str = "") -> Iterator[str]:
     """Run `poundlock serve` before an upstream for both providers and yield its URL."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     config, ready = folder / "poundlock.toml", folder / "ready.json"
     lines = [f'[state]\ndirectory = "{folder / "state"}"', settings]
     lines += [f'[providers.{name}]\nupstream = "{upstream}"\nformat = "{name}"' for name in ("anthropic", "openai")]
     config.write_text("\n".join(lines) + "\n")
     command = [sys.executable, "-m", "poundlock", "serve", "--config", str(config)]
     log = folder / "gateway.log"
-    with log.open("wb") as output:
+    ready.unlink(missing_ok=True)
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [*command, "--port", "0", "--ready-file", str(ready)],
             env={

@@ -11,12 +11,9 @@ import base64
 import contextlib
 import json
 import shutil
-import socket
 import struct
-import subprocess
 import sys
 import tempfile
-import time
 import zlib
 from functools import partial
 from pathlib import Path
@@ -25,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from scripts import clients
 
 from tests.clients import launch
+from tests.clients.aimock import aimock
 from tests.clients.recorder import Recorded, recording
 from tests.clients.scrub import Scrubber, golden
 from tests.clients.terminal import Terminal
@@ -90,35 +88,6 @@ def _script(root: str) -> dict[str, Any]:
             {"blocks": [{"text": _SAID[3], "cut": {"every": 3}}]},
         ],
     }
-
-
-@contextlib.contextmanager
-def aimock(folder: Path, fixtures: list[dict[str, Any]]) -> Iterator[str]:
-    """Run aimock with fixtures and yield its URL.
-
-    Raises:
-        RuntimeError: it did not begin to listen.
-
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "fixtures.json").write_text(json.dumps({"fixtures": fixtures}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(clients.install("node22")), str(clients.install("aimock").parents[2] / ".bin" / "llmock")]
-    command += ["--port", str(port), "--fixtures", str(folder / "fixtures.json"), "--log-level", "warn"]
-    with (folder / "aimock.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-                yield f"http://127.0.0.1:{port}"
-                return
-            time.sleep(0.05)
-        raise RuntimeError(f"aimock did not start: {(folder / 'aimock.log').read_text()[-500:]}")
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 class Session:

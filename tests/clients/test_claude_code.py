@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.clients import credentials, launch
-from tests.clients.conftest import STRAIGHT, Bench, same_prefixes
+from tests.clients.aimock import aimock, journal
+from tests.clients.conftest import STRAIGHT, Bench, running_gateway, same_prefixes
+from tests.provider.journal import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.client
 
@@ -134,3 +139,52 @@ def test_first_prompt_refused(bench: Bench, client: Callable[[str], None]) -> No
     assert refused.code == (0 if STRAIGHT else 1)
     assert (after.code, after.out.strip()) == (0, "Here."), after
     bench.grade(tuple(credentials.key_lines(pem)))
+
+
+def test_restart_between_prompts(bench: Bench, client: Callable[[str], None], tmp_path: Path) -> None:
+    """After a restart of the gateway the same conversation goes out in the same bytes, and values still come home."""
+    if STRAIGHT:
+        pytest.skip("there is no gateway to restart")
+    client("claude-code")
+    write = {"tool": "Write", "input": {"file_path": str(bench.project / "app.conf"), "content": "{{secret}}"}}
+    turns = [[_read(bench, "settings.env")], [{"text": "Read."}], [write], [{"text": "It was {{stripe}}."}]]
+    bench.provider.play({"copy": _COPY, "turns": [{"blocks": turn, "cut": "characters"} for turn in turns]})
+    elsewhere = tmp_path / "restarted"
+
+    with running_gateway(elsewhere, bench.provider.url) as url:
+        first = launch.claude_code(url, bench.home, bench.project, "-p", "Read settings.env.", *_TOOLS)
+    with running_gateway(elsewhere, bench.provider.url) as url:
+        second = launch.claude_code(url, bench.home, bench.project, "-p", "Write it.", *_TOOLS, "--continue")
+
+    assert [first.code, second.code] == [0, 0], (first, second)
+    assert second.out.strip() == f"It was {bench.fakes.values['STRIPE_SECRET_KEY']}."
+    assert (bench.project / "app.conf").read_text() == bench.fakes.values["AWS_SECRET_ACCESS_KEY"]
+    requests = bench.conversation("/v1/messages")
+    assert len(requests) == len(turns)
+    same_prefixes(requests)
+    bench.grade()
+
+
+def test_against_a_mock_that_others_wrote(bench: Bench, client: Callable[[str], None], tmp_path: Path) -> None:
+    """Streams of another hand pass too: tools run, the session ends well, and that mock saw no credential."""
+    for name in ("claude-code", "aimock", "node22"):
+        client(name)
+    read = {"name": "Read", "arguments": json.dumps({"file_path": str(bench.project / "settings.env")})}
+    command = f"grep -c = {bench.project}/settings.env > {bench.project}/count.txt"
+    bash = {"name": "Bash", "arguments": json.dumps({"command": command, "description": "Count"})}
+    fixtures: list[dict[str, Any]] = [
+        {"match": {"turnIndex": 0}, "response": {"content": "I look.", "toolCalls": [read]}},
+        {"match": {"turnIndex": 1}, "response": {"toolCalls": [bash]}},
+        {"match": {"turnIndex": 2}, "response": {"content": "Five lines."}},
+    ]
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(aimock(tmp_path / "aimock", fixtures))
+        url = other if STRAIGHT else stack.enter_context(running_gateway(tmp_path / "before-aimock", other))
+        outcome = launch.claude_code(url, bench.home, bench.project, "-p", "Count the settings.", *_TOOLS)
+        received = journal(other)
+
+    assert (outcome.code, outcome.out.strip()) == (0, "Five lines."), outcome
+    assert (bench.project / "count.txt").read_text() == "5\n"
+    assert b"AWS_SECRET_ACCESS_KEY" in received, "aimock's journal should hold what it was sent"
+    seen = Seen(1, 0.0, "POST", "aimock", (), received, {})
+    assert (credentials.leaks([seen], bench.fakes.secrets()) == []) is not STRAIGHT
