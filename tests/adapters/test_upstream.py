@@ -186,6 +186,23 @@ def test_connection_is_kept_for_the_next():
     asyncio.run(run())
 
 
+def test_kept_connection_that_the_provider_closed():
+    """A kept connection that the provider closed meanwhile is not used: the next request opens a new one."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async def run():
+        async with provider(script) as (upstream, url, seen):
+            for _ in range(3):
+                assert (await whole(upstream, url))[1] == b"ok"
+                await asyncio.sleep(0.05)
+            assert len(seen) == 3
+
+    asyncio.run(run())
+
+
 def test_redirect_is_an_answer():
     """A redirect is handed back: following it would send the request where nobody decided it may go."""
 

@@ -19,6 +19,11 @@ from tests.web.plane import alive, launch, running
 from tests.web.test_data_plane import ask, opened, to_the_end
 
 
+def started(plane):
+    """Give the process ids of the workers that have started so far."""
+    return [line["pid"] for line in plane.journal() if "started" in line]
+
+
 def gone(pids, seconds):
     """Wait until none of these processes runs; give how long that took."""
     begun = time.monotonic()
@@ -42,12 +47,24 @@ def test_start_and_stop():
         assert sum(line.get("ended") == "shutdown" for line in plane.journal()) == 2
 
 
+def test_spawned_workers():
+    """Workers that are spawned, not forked (as from Python 3.14 on, and on macOS), share the socket just so."""
+    with running(workers=2, env={"PLANE_PROCESSES": "spawn"}) as plane:
+        assert ask(plane)[0] == 200
+        plane.until(lambda _: len(started(plane)) == 2)
+        for worker in started(plane):
+            os.kill(worker, signal.SIGKILL)
+        plane.until(lambda _: len(started(plane)) == 4)
+        assert ask(plane)[0] == 200
+        assert plane.stop() == 0
+
+
 def test_interrupt_from_the_terminal():
     """Ctrl-C reaches every process of the group at a time, and is a clean stop all the same."""
     with running() as plane:
         os.killpg(plane.process.pid, signal.SIGINT)
         assert plane.process.wait(5) == 0
-        assert len([line for line in plane.journal() if line.get("started")]) == 1
+        assert len(started(plane)) == 1
 
 
 def test_stop_while_a_worker_starts():
@@ -122,8 +139,18 @@ def test_worker_that_is_killed_is_replaced():
             assert time.monotonic() - begun < 5
         assert time.monotonic() - begun < 3
         assert plane.workers() != [worker]
-        assert len([line for line in plane.journal() if line.get("started")]) == 2
+        assert len(started(plane)) == 2
         assert plane.stop() == 0
+
+
+def test_all_workers_that_are_killed_are_replaced():
+    """Workers that die at the same time are all replaced."""
+    with running(workers=3) as plane:
+        plane.until(lambda _: len(started(plane)) == 3)
+        for worker in started(plane):
+            os.kill(worker, signal.SIGKILL)
+        plane.until(lambda _: len(started(plane)) == 6)
+        assert ask(plane)[0] == 200
 
 
 def test_other_worker_goes_on():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -238,6 +239,8 @@ def launch(folder: Path, arguments: Sequence[str], env: dict[str, str] | None = 
 
 
 if __name__ == "__main__":
+    if method := os.environ.get("PLANE_PROCESSES"):
+        multiprocessing.set_start_method(method)
     ready, port, workers, drain = sys.argv[1:5]
     plan = Plan(
         "127.0.0.1",

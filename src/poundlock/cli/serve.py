@@ -209,6 +209,12 @@ class _Server(MPServer):
             self._tell(signal.SIGKILL)
         super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
+    def _respawn_workers(self, *args: Any, **kwargs: Any) -> None:
+        """Replace workers. One that fails meanwhile must not wait for the next to fail."""
+        super()._respawn_workers(*args, **kwargs)
+        if self.interrupt_children:
+            self.main_loop_interrupt.set()
+
     def _stop_workers(self) -> None:
         timer = threading.Timer(self.plan.drain, self._tell, (signal.SIGUSR2,))
         timer.daemon = True
