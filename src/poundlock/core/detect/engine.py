@@ -61,7 +61,11 @@ def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
         if rule.lexical or rule.context:
             continue
         try:
-            triggers.append(derive(expression(rule), ignore_case=rule.ignore_case))
+            trigger = derive(expression(rule), ignore_case=rule.ignore_case)
+            if rule.trigger:
+                hint = derive(rule.trigger, ignore_case=rule.ignore_case)
+                trigger = Trigger(expression=hint.expression, least=1, most=trigger.most, literals=hint.literals)
+            triggers.append(trigger)
         except (ValueError, re.error) as fault:
             raise ConfigFault(f"rule {rule.id}: its pattern can't be used: {fault}") from fault
         purposes.append(number)
@@ -226,10 +230,12 @@ class Detector:
         self._judge(reading, value, text[reading.end : reading.end + 1], spans)
 
     def _judge(self, reading: lexical.Reading, value: str, following: str, spans: list[Span]) -> None:
+        if not lexical.plausible(reading, value):
+            return
         level = lexical.strength(reading.name)
         if not level:
             return
-        for which in self._candidates(reading):
+        for which in self._candidates(reading) if len(value) >= 12 else ():
             pattern = self._patterns.get(which)
             if pattern is None:
                 pattern = self._patterns[which] = re.compile(self.rules[which].pattern, re.ASCII)

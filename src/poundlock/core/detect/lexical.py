@@ -15,16 +15,16 @@ from poundlock.core.detect import scoring
 PASSWORD, SECRET, WEAK = 3, 2, 1
 
 WORDS = (
-    "passw(?:or)?d|passphrase|passcode|passwd|pwd|[-_.\"' \\n{(,;?&]pass[-_\"' =:]|[-_.\"' \\n{(,;?&]pw[\"' =:]"
-    "|kennwort|passwort|contrase(?:n|\\xc3\\xb1)a|mot[ _]de[ _]passe|mdp[\"' =:]|senha|wachtwoord|l(?:o|\\xc3\\xb6)senord"
-    "|\\xd0\\xbf\\xd0\\xb0\\xd1\\x80\\xd0\\xbe\\xd0\\xbb\\xd1\\x8c|\\xe5\\xaf\\x86\\xe7\\xa0\\x81|\\xe5\\xaf\\x86\\xe7\\xa2\\xbc"
-    "|\\xe3\\x83\\x91\\xe3\\x82\\xb9\\xe3\\x83\\xaf\\xe3\\x83\\xbc\\xe3\\x83\\x89|\\xeb\\xb9\\x84\\xeb\\xb0\\x80\\xeb\\xb2\\x88\\xed\\x98\\xb8"
+    "passw(?:or)?d|passphrase|passcode|passwd|pwd|[-_.\"' \\n{(,;?&$]pass(?:[\"']?[ ]?[=:]|[_-])|[A-Z_-]PASS[=: \"']"
+    "|[-_.\"' \\n{(,;?&]pw[\"']?[ ]?[=:]|-pass[ ]|kennwort|passwort|contrase(?:n|\\xc3\\xb1)a|mot[ _]de[ _]passe|[^a-z]mdp[\"']?[ ]?[=:]|senha"
+    "|wachtwoord|l(?:o|\\xc3\\xb6)senord|\\xd0\\xbf\\xd0\\xb0\\xd1\\x80\\xd0\\xbe\\xd0\\xbb\\xd1\\x8c|\\xe5\\xaf\\x86\\xe7\\xa0\\x81"
+    "|\\xe5\\xaf\\x86\\xe7\\xa2\\xbc|\\xe3\\x83\\x91\\xe3\\x82\\xb9\\xe3\\x83\\xaf\\xe3\\x83\\xbc\\xe3\\x83\\x89|\\xeb\\xb9\\x84\\xeb\\xb0\\x80\\xeb\\xb2\\x88\\xed\\x98\\xb8"
     "|secret|token|credential|api[-_ .]?key|access[-_ .]?key|private[-_ .]?key|encryption[-_ .]?key|signing[-_ .]?key"
     "|master[-_ .]?key|account[-_ .]?key|auth[-_ .]?key|app(?:lication)?[-_ .]?key|license[-_ .]?key|service[-_ .]?key"
-    "|admin[-_ .]?key|shared[-_ .]?key|storage[-_ .]?key|deploy[-_ .]?key|subscription[-_ .]?key|webhook[-_ .]?key"
-    "|identified by|session[-_ .]?id|sessionid|[-_.\"' \\n;?&]sid[\"' =:]|connect[.]sid|csrf|xsrf|[-_\"' ]jwt[\"' =:]"
-    "|[-_.\"' \\n;?&]auth[\"' =:]|authorization|signature[\"' =:]|[-_.\"' \\n;?&]sig=|[-_\"'.]salt[\"' =:]|hmac|otp|totp"
-    "|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code|[-_\"' ]pin[\"' =:]|webhook|[-_\"' ]psk[\"' =:]|wpa[-_ ]"
+    "|admin[-_ .]?key|shared[-_ .]?key|storage[-_ .]?key|deploy[-_ .]?key|subscription[-_ .]?key|webhook"
+    "|identified by|session[-_ .]?id|[-_.\"' \\n;?&]sid[\"']?[=:]|connect[.]sid|csrf|xsrf|[-_\"' ]jwt[\"']?[=:]"
+    "|[-_.\"' \\n;?&]auth[\"']?[ ]?[=:]|authorization|signature[\"']?[ ]?[=:]|[?&]sig=|[-_\"'.]salt[\"']?[ ]?[=:]|hmac|[-_\"' ]t?otp[-_\"'=:]"
+    "|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code|[-_\"' ]psk[\"']?[ ]?[=:]|requirepass|masterauth|ssws "
 )
 EXPRESSION = f"(?i:{WORDS})"
 
@@ -71,12 +71,19 @@ CONNECT = re.compile(
 QUOTE = re.compile(r"[rbufRBUF@$L]{0,2}(\\{0,7})(\"\"\"|'''|[\"'`]|&quot;|&\#34;|%22|\\u0022|“|‘|«)|(\*\*|__)")
 BARE = re.compile(r"[^\s\"'`<>,;|\\“”]{1,512}")
 CLOSERS = {"“": "”", "‘": "’", "«": "»"}
-COMMAND = re.compile(r"(?:^|\s)(?:--?[\w-]*|/[\w]+:?)$")
-CALLING = re.compile(r"[\w$.]+\s?[(\[]")
-SPACED_WORDS = re.compile(r"(?:[^\W\d_]{2,}[ ,.!?:'’]+){1,}[^\W\d_]*[ ,.!?:'’]*")
-ENV_LINE = re.compile(
-    r"(?:^|\n|[;&|]\s?)[ \t]*(?:export |set |ENV |SET |setx |-e |--env |\$env:|\+|-|> )?[ \t]*[\"']?[A-Za-z_.][\w.\-]*$"
+COMMAND = re.compile(r"(?:^|[\s\"'])--?[\w-]*$")
+SETTING = re.compile(
+    r"(?:(?:^|\n)[ \t]*(?:requirepass|masterauth|password|passwd|secret|token|api[_-]?key|auth[_-]?token|\S*_(?:password|secret|token|key))"
+    r"|\b(?:login|user|username|machine|ENV|ARG|export|set|setx|SET)\s+(?:\S+\s+)?[\w.-]+)$",
+    re.IGNORECASE,
 )
+ENV_LINE = re.compile(
+    r"(?:^|[\n;&|`\"'(])[ \t]*(?:export |set |ENV |SET |setx |-e |--env |\$env:|\+|-|> )?[ \t]*[A-Za-z_.][\w.\-]*$"
+)
+SPACED_WORDS = re.compile(r"(?:[^\W\d_]{2,}[ ,.!?:'’]+){1,}[^\W\d_]*[ ,.!?:'’]*")
+CALLING = re.compile(r"[\w$.:>-]+[(\[]|[{<(]")
+DOTTED = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)+")
+PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^A-Za-z0-9]+")
 
 
 class Reading(NamedTuple):
@@ -88,6 +95,12 @@ class Reading(NamedTuple):
     quoted: bool
     how: str
     line: str
+    connector: str = ""
+
+
+def _packed(reading: Reading) -> bool:
+    """Say whether name and value touch their `=`, as in environment files, and unlike in code."""
+    return reading.connector == "=" and ENV_LINE.search(reading.line) is not None
 
 
 def strength(name: str) -> int:
@@ -103,67 +116,83 @@ def strength(name: str) -> int:
 
 def read(text: str, end: int) -> Reading | None:
     """Read the name that the keyword ending at `end` is part of, and the value that follows it, if any does."""
-    tail = TAIL.match(text, end)
-    stop = tail.end() if tail else end
-    if stop > end and text[stop - 1] in ".-":
-        stop -= 1
+    stop = end
     if text[end - 1] in "=: \"'":
-        # The keyword's own last character is its connector (`pw=`): the name ends before it.
-        stop = end - 1
+        # The keyword's own last characters are its connector (`pw=`): the name ends before them.
+        while text[stop - 1] in "=: \"'":
+            stop -= 1
+    else:
+        tail = TAIL.match(text, end)
+        stop = tail.end() if tail else end
+        if stop > end and text[stop - 1] in ".-":
+            stop -= 1
     connect = CONNECT.match(text, stop)
     if connect is None:
         return None
-    low = max(0, stop - 80)
-    line = text[low:stop]
-    backwards = NAME.match(line[::-1])
-    name = line[len(line) - backwards.end() :] if backwards else ""
     how = connect.lastgroup or ""
     at = connect.end()
     opening = QUOTE.match(text, at)
-    if opening:
-        start = opening.end()
-        delimiter = opening.group()
-        if opening.group(3):
-            delimiter = opening.group(3)
-        else:
-            delimiter = opening.group(1) + CLOSERS.get(opening.group(2), opening.group(2))
-        close = text.find(delimiter, start, start + 700)
-        if not opening.group(1) and opening.group(2) in ('"', "'", "`"):
-            while close > 0 and text[close - 1] == "\\" and text[close - 2] != "\\":
-                close = text.find(delimiter, close + 1, start + 700)
-        newline = text.find("\n", start, start + 700)
-        if close < 0:
-            # A value that was cut off: to the end of its line or of the text.
-            bare = BARE.match(text, start)
-            if bare is None or bare.end() - start < 8:
-                return None
-            close = bare.end()
-        elif 0 <= newline < close and len(opening.group(2) or "") < 3:
+    low = stop - 80 if stop > 80 else 0
+    if opening is None:
+        if how in ("comma", "call"):
             return None
-        return Reading(name, start, close, True, how, line)
-    if how in ("comma", "call"):
+        bare = BARE.match(text, at)
+        if bare is None:
+            return None
+        start, close = bare.span()
+        if close - start < 4:
+            return None
+        line = text[low:stop]
+        if how == "space":
+            if not (COMMAND.search(line) or SETTING.search(line)) or not _lone(text, close, line):
+                return None
+        elif how == "xml" and (text[close : close + 2] != "</" or "<" not in line):
+            return None
+        if how != "xml":
+            close = _trim(text, start, close, line, how)
+        return Reading(_name(line), start, close, quoted=False, how=how, line=line, connector=connect.group())
+    line = text[low:stop]
+    start = opening.end()
+    if how == "comma":
+        # Only a call that sets something: `define("DB_PASSWORD", "…")`, never a list of words.
+        name = _name(line)
+        if not connect["close"] or not re.search(r"\(\s*[\"'`\\]{1,4}$", line[: len(line) - len(name)]):
+            return None
+    elif how == "xml" or (
+        how == "space" and not (COMMAND.search(line) or SETTING.search(line) or connect["close"] == "")
+    ):
         return None
-    bare = BARE.match(text, at)
-    if bare is None:
+    delimiter = opening.group(3) or opening.group(1) + CLOSERS.get(opening.group(2), opening.group(2))
+    close = text.find(delimiter, start, start + 700)
+    if not opening.group(1) and opening.group(2) in ('"', "'", "`"):
+        while close > 0 and text[close - 1] == "\\" and text[close - 2] != "\\":
+            close = text.find(delimiter, close + 1, start + 700)
+    if close < 0:
+        # A value that was cut off: to the end of its line or of the text.
+        bare = BARE.match(text, start)
+        if bare is None or bare.end() - start < 8:
+            return None
+        close = bare.end()
+    elif len(opening.group(2) or "") < 3 and "\n" in text[start:close]:
         return None
-    start, close = bare.span()
-    if how == "space" and not COMMAND.search(line) and not _keyword_line(line, text, stop):
+    if how == "comma" and text[close + 1 : close + 2] not in (")", ","):
         return None
-    if how in ("assign", "typed", "valued", "encoded", "xml", "prose", "space"):
-        close = _trim(text, start, close, line, how)
-    return Reading(name, start, close, False, how, line)
+    return Reading(_name(line), start, close, quoted=True, how=how, line=line, connector=connect.group())
 
 
-def _keyword_line(line: str, text: str, stop: int) -> bool:
-    """Say whether a name followed by a space is a setting (netrc, ssh, Docker's ENV, prose with a colon left out)."""
-    before = line.rstrip()
-    return bool(
-        re.search(
-            r"(?:^|\n|\b(?:login|user|machine|requirepass|masterauth|ENV|ARG|export|set)\s\S*\s?)[\s\"']*\S{0,40}$",
-            before,
-        )
-    ) and bool(
-        re.match(r"[ \t]+\S+[ \t]*(?:\n|$|#)|[ \t]+\S+[ \t]+(?:account|port|user|login)\b", text[stop : stop + 200])
+def _name(line: str) -> str:
+    backwards = NAME.match(line[::-1])
+    return line[len(line) - backwards.end() :] if backwards else ""
+
+
+def _lone(text: str, close: int, line: str) -> bool:
+    """Say whether a value after a space ends its line, or stands after a flag or before the next netrc word."""
+    following = text[close : close + 12].lstrip(" \t")
+    return (
+        not following
+        or following[0] in "\n\r#;&|>\"'\\`-"
+        or "-" in line[-40:]
+        or following.startswith(("account", "port"))
     )
 
 
@@ -174,11 +203,30 @@ def _trim(text: str, start: int, close: int, line: str, how: str) -> int:
         return start + cut.start() if cut else close
     if how == "prose":
         return start + len(value.rstrip(".,;:!?)]}”。，"))
-    if how in ("assign", "typed", "valued", "space") and not ENV_LINE.search(line):
-        cut = re.search(r"[&)\]}](?![^&)\]}]{0,40}[({\[])|&(?=[\w.-]{1,40}=)", value)
+    if "&" in value or ")" in value or "]" in value or "}" in value:
+        cut = re.search(r"&(?=[\w.%-]{1,40}=)", value)
+        if cut is None and not ENV_LINE.search(line):
+            cut = re.search(r"[&)\]}]", value)
         if cut:
             value = value[: cut.start()]
     return start + len(value.rstrip(",;)]}:."))
+
+
+def plausible(reading: Reading, value: str) -> bool:
+    """Say quickly whether a value can be a secret at all; most of what stands in code can't."""
+    size = len(value)
+    if size < 4 or size > 600:
+        return False
+    if not reading.quoted:
+        if value[0] in "([{*<" and (value[0] != "<" or reading.how != "assign"):
+            return False
+        if value.isidentifier() and value.isalpha() and reading.how not in ("assign", "xml", "space"):
+            return False
+        if CALLING.match(value) and not (
+            reading.how == "assign" and reading.line.endswith(reading.name) and _packed(reading)
+        ):
+            return False
+    return True
 
 
 def judge(reading: Reading, value: str, level: int, following: str) -> float:
@@ -187,8 +235,6 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
     `following` is the character after the value.
     """
     size = len(value)
-    if size < 4 or size > 600:
-        return 0.0
     if scoring.made_up(value):
         return 0.0
     shape = scoring.shape(value)
@@ -201,46 +247,71 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
     if " " in value:
         if level < PASSWORD or not reading.quoted or SPACED_WORDS.fullmatch(value) or value.count(" ") > 7:
             return 0.0
-        return 0.6 if re.search(r"[0-9]", value) else 0.0
-    letters = scoring.IDENTIFIER.fullmatch(value) is not None
+        return 0.6 if re.search(r"[0-9]", value) and value.count(" ") < 4 and ": " not in value else 0.0
+    bare = value.rstrip(":=?!.,") or value
+    letters = scoring.IDENTIFIER.fullmatch(bare) is not None
     figures = any("0" <= char <= "9" for char in value)
     bits = scoring.surprise(value)
+    tight = reading.how in ("assign", "xml") and ENV_LINE.search(reading.line) is not None
     if not reading.quoted:
-        if following in ("(", "[") or CALLING.match(value):
+        if following in ("(", "["):
+            return 0.0
+        if DOTTED.fullmatch(bare) and bits < 4.9:
+            return 0.0
+        if bare.endswith(("&quot", "&amp", "&gt")):
             return 0.0
         if letters and not figures and (reading.how != "prose" or bits < 4.4):
-            return (
-                0.0
-                if level < PASSWORD or not ENV_LINE.search(reading.line) or "." in value
-                else _weak_password(value, bits)
-            )
-    low = value.lower()
+            if level < PASSWORD or not tight:
+                return 0.0
+            return _weak_password(bare, bits)
+    elif DOTTED.fullmatch(bare) and bits < 4.3:
+        return 0.0
+    low = bare.lower()
     name = reading.name.lower()
+    if not figures and "passw" in low:
+        return 0.0
+    if (
+        reading.how == "call"
+        and STRONG.search(name.rpartition(".")[2]) is None
+        and MIDDLE.search(name.rpartition(".")[2]) is None
+    ):
+        return 0.0
+    if name.strip("$").endswith("pwd") and value[0] in "/~":
+        return 0.0
     if low in name or name.endswith(low.replace("-", "_")):
         return 0.0
     if level == PASSWORD:
-        if figures or not letters:
-            if letters and bits < 3.6 and size < 8:
-                return 0.0
-            if (
-                reading.how in ("space", "prose")
-                and not reading.quoted
-                and (size < 6 or not (figures or _special(value)))
-            ):
-                return 0.0
-            return 0.55 + min(0.35, 0.02 * size + 0.1 * (scoring.classes(value) - 1))
-        return _weak_password(value, bits)
-    if size < 8:
+        if letters and not figures:
+            return _weak_password(bare, bits) if reading.how != "comma" or bits > 4.6 else 0.0
+        if not figures and (not bare.isascii() or _words_only(bare)):
+            return 0.0
+        if letters and bits < 3.6 and size < 8:
+            return 0.0
+        if reading.how in ("space", "prose") and not reading.quoted and (size < 6 or not (figures or _special(value))):
+            return 0.0
+        return 0.55 + min(0.35, 0.02 * size + 0.1 * (scoring.classes(value) - 1))
+    if size < 8 or _words_only(bare):
         return 0.0
     if level == SECRET:
         if size < 16:
-            return 0.65 if figures and bits >= 4.3 else 0.0
-        if bits >= 4.2 and (figures or bits >= 4.8):
+            return 0.65 if figures and bits >= 4.3 and not reading.how == "prose" else 0.0
+        if bits >= 4.2 and (figures or bits >= 4.9):
             return 0.85
         return 0.6 if bits >= 3.9 and figures and scoring.entropy(value) >= 3.2 and not letters else 0.0
-    if size >= 16 and figures and bits >= 4.5:
+    if size >= 16 and figures and bits >= 4.5 and sum(value.count(char) for char in ":./ ") < 2:
         return 0.6
     return 0.0
+
+
+def _words_only(value: str) -> bool:
+    """Say whether a value is made of words, short numbers and joints (`my-cool-name2`, `RegOpenKeyEx`)."""
+    odd = 0
+    for piece in PIECES.findall(value):
+        if piece.isalpha() and (len(piece) < 3 or scoring.surprise(piece) >= 4.3):
+            odd += len(piece)
+        elif piece.isdigit() and len(piece) > 2:
+            odd += len(piece)
+    return odd * 5 < len(value)
 
 
 def _special(value: str) -> bool:
@@ -249,7 +320,7 @@ def _special(value: str) -> bool:
 
 def _weak_password(value: str, bits: float) -> float:
     """Judge a password of letters only: a plain word is one only where it does not look like a name in code."""
-    if len(value) < 6 or not value.isalpha():
+    if len(value) < 6 or not value.isalpha() or _words_only(value) and not value.islower():
         return 0.0
     if bits >= 4.6:
         return 0.65

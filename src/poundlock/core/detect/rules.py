@@ -30,6 +30,7 @@ FIELDS = frozenset(
         "kind",
         "tier",
         "pattern",
+        "trigger",
         "keywords",
         "context",
         "lexical",
@@ -50,7 +51,8 @@ class Rule(Value, frozen=True, kw_only=True):
 
     A rule is recognised by `pattern` alone (a named group `value` holds what is sensitive); or, if it has `context`,
     by `pattern` as the whole value of a name or line that holds one of those words; or, if it has `lexical`, by the
-    lexical layer's reader of that name. `keywords` are lower-case literals of which every match holds one.
+    lexical layer's reader of that name. `trigger` is a cheaper expression that every match holds, where the one derived
+    from the pattern is slow. `keywords` are lower-case literals of which every match holds one.
     `confidence` is that of a match whose validators say nothing. `placeholders`: values that are evidently made up
     count too.
     """
@@ -59,6 +61,7 @@ class Rule(Value, frozen=True, kw_only=True):
     kind: str
     tier: Tier = "internal"
     pattern: str = ""
+    trigger: str = ""
     keywords: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
     lexical: str = ""
@@ -110,7 +113,7 @@ def read_rule(entry: Mapping[str, Any], *, source: str = "") -> Rule:
     if not isinstance(confidence, int | float) or not 0 < confidence <= 1:
         raise ConfigFault(f"{where}: `confidence` must be above 0 and at most 1")
     texts = {}
-    for field in ("kind", "pattern", "lexical", "source", "note"):
+    for field in ("kind", "pattern", "trigger", "lexical", "source", "note"):
         texts[field] = entry.get(field, "")
         if not isinstance(texts[field], str):
             raise ConfigFault(f"{where}: `{field}` must be a text")
@@ -124,6 +127,7 @@ def read_rule(entry: Mapping[str, Any], *, source: str = "") -> Rule:
         kind=kind,
         tier=tier,
         pattern=texts["pattern"],
+        trigger=texts["trigger"],
         keywords=_words(entry, "keywords", where),
         context=_words(entry, "context", where),
         lexical=texts["lexical"],

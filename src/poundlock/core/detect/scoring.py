@@ -52,7 +52,7 @@ _DIGIT = 3.4
 MADE_UP = re.compile(
     r"""example|sample|dummy|place.?holder|change.?(?:me|it|this)|\byours?\b|your[-_ .]?(?:[a-z]{2,}|$)|^my[-_]|x{4,}|X{4,}
     |redacted|censored|masked|\btodo\b|fixme|fake|foo.?bar|lorem|insert.?(?:your|here)|replace.?(?:me|this|with)|_here$
-    |\*{3,}|\.{3}|\u2026|\u2022{3}|<[a-z_\s-]+>|\$\{|\{\{|\}\}|\$\(|%\(|%[sd]\b|\#\{|^\$[A-Za-z_]|^%[A-Za-z_]+%$|^@[A-Za-z.]+@$
+    |\*{3,}|\.{3}|\u2026|\u2022{3}|<[a-z_\s-]+>|\$\{|\{\{|\}\}|\$\(|%\(|%[0-9.]*[sdfxru]\b|\{[A-Za-z_][\w.]*[!:}\]]|^\{[A-Za-z_]\w*$|\#\{|^\$[A-Za-z_]|^%[A-Za-z_]+%$|^@[A-Za-z.]+@$
     |(?:0123456|1234567|abcdefg|a1b2c3d|abcd1234|1234abcd|qwertyui|deadbeef|cafebabe|badc0de|ffffffff|00000000)
     |^(?:none|null|nil|undefined|true|false|yes|no|on|off|string|secret|password|passwd|token|test|testing|default|empty|unset
         |optional|required|value|key|bearer|basic|admin|root|user|username|login|guest|n/?a|unknown|hidden|disabled|enabled)$
@@ -60,7 +60,7 @@ MADE_UP = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 SHAPES = re.compile(
-    r"""(?P<uuid>[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$)
+    r"""(?P<uuid>[0-9a-z]{7,8}-(?:[0-9a-z]{3,4}-){3}[0-9a-z]{12}$)
     |(?P<integrity>(?:sha(?:1|256|384|512)|md5|blake2b?|git|h1)[-:=][A-Za-z0-9+/=]{20,}$)
     |(?P<number>[+-]?(?:\d[\d_,]*\.?\d*|0x[0-9a-f]{1,16})(?:[eE][+-]?\d+)?[a-z%]{0,3}$)
     |(?P<version>v?\d+(?:\.\d+){1,4}(?:[-+.][0-9A-Za-z.]+)?$)

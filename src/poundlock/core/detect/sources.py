@@ -24,14 +24,15 @@ class Source(Protocol):
 
 
 def _collect(number: int, _start: int, end: int, _flags: int, hits: list[tuple[int, int]]) -> None:
-    hits.append((end, number))
+    hits.append((end - 1, number))  # the text was scanned with one character before it
 
 
 def to_code_points(data: bytes, hits: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Turn ends in UTF-8 bytes into ends in code points; one pass over the data whatever the number of hits."""
     out = []
-    at = count = 0
-    for end, number in hits:
+    at, count = 0, -1
+    for shifted, number in hits:
+        end = shifted + 1
         if end > at:
             count += len(data[at:end].translate(None, CONTINUATION))
             at = end
@@ -80,8 +81,9 @@ class Hyperscan:
 
     def scan(self, text: str) -> list[tuple[int, int]]:
         """See `Source`."""
-        ascii_only = text.isascii()
-        data = text.encode() if ascii_only else text.encode("utf-8", "surrogatepass")
+        # A line break before the text lets a trigger ask for a character before its match, at the start too.
+        data = ("\n" + text).encode("utf-8", "surrogatepass")
+        ascii_only = len(data) == len(text) + 1
         hits: list[tuple[int, int]] = []
         try:
             scratch = self._pool.pop()
@@ -122,10 +124,10 @@ class Keywords:
 
     def scan(self, text: str) -> list[tuple[int, int]]:
         """See `Source`."""
-        data = text.encode("utf-8", "surrogatepass")
+        data = ("\n" + text).encode("utf-8", "surrogatepass")
         hits: set[tuple[int, int]] = set()
         for number in self._whole:
-            hits.update((found.end(), number) for found in self._expression(number).finditer(data))
+            hits.update((found.end() - 1, number) for found in self._expression(number).finditer(data))
         done: dict[int, int] = {}
         # Lower-cased bytes as Latin-1: one character a byte, and only ASCII letters change.
         folded = data.lower().decode("latin-1")
@@ -136,6 +138,6 @@ class Keywords:
                     reach = self._triggers[number].most * 4
                     low = max(last + 1 - size - reach, done.get(number, 0), 0)
                     for found in self._expression(number).finditer(data, low, last + 1 + reach):
-                        hits.add((found.end(), number))
+                        hits.add((found.end() - 1, number))
                         done[number] = found.start() + 1
         return to_code_points(data, sorted(hits))

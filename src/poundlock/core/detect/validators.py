@@ -11,7 +11,9 @@ import hashlib
 import json
 import re
 import zlib
+
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from poundlock.core.detect import scoring
 
@@ -292,7 +294,19 @@ def password(value: str, _: str) -> float:
         or re.fullmatch(r"pass\w*|pwd|pw|secret\w*|\d{1,5}|\[.*", value, re.I)
     ):
         return REJECT
-    return SAME if len(value) >= 6 or not value.isalpha() else 0.7
+    if "%" in value:
+        value = unquote(value)
+    if " " in value and not re.search(r"\d", value):
+        return REJECT
+    if value.isalpha() and (value.islower() or value.istitle()):
+        return 0.65 if len(value) > 6 else REJECT
+    return SAME
+
+
+def pem(value: str, _: str) -> float:
+    """The body of a PEM block is base64 of some length, not a row of X."""
+    body = re.sub(r"-----[A-Z ]+-----|[A-Z][A-Za-z-]+: [^\n\\]*|\\[nr]|[^A-Za-z0-9+/=]", "", value)
+    return SAME if len(body) >= 16 and len(set(body)) >= 8 else REJECT
 
 
 TABLE: dict[str, Callable[[str, str], float]] = {
@@ -316,6 +330,7 @@ TABLE: dict[str, Callable[[str, str], float]] = {
     "host": host,
     "arn": arn,
     "password": password,
+    "pem": pem,
 }
 
 

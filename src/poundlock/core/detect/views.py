@@ -201,14 +201,14 @@ def _joined(text: str, end: int, before: int) -> Opened | None:
 
 _QUAD = r"[I-Za-f][C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 VIEWS: tuple[View, ...] = (
-    View("base64", rf"(?:^|[^A-Za-z0-9+/=_-])(?:{_QUAD}){{4}}", _base64),
+    View("base64", rf"(?:[^A-Za-z0-9+/=_-])(?:{_QUAD}){{4}}", _base64),
     View(
         "base64-utf16",
-        r"(?:^|[^A-Za-z0-9+/=_-])(?:[I-Za-f][AQgw][AB][A-Za-z0-9+/_-]A[C-HS-Xi-n][AEIMQUYcgkosw048]A){2}",
+        r"(?:[^A-Za-z0-9+/=_-])(?:[I-Za-f][AQgw][AB][A-Za-z0-9+/_-]A[C-HS-Xi-n][AEIMQUYcgkosw048]A){2}",
         _base64,
     ),
-    View("base64-gzip", r"(?:^|[^A-Za-z0-9+/=_-])H4sI[A-Za-z0-9+/_-]{16}", _base64),
-    View("hex", r"(?:^|[^0-9A-Za-z])(?:0x)?(?:[2-7][0-9a-fA-F]){10}", _hex),
+    View("base64-gzip", r"(?:[^A-Za-z0-9+/=_-])H4sI[A-Za-z0-9+/_-]{16}", _base64),
+    View("hex", r"(?:[^0-9A-Za-z])(?:0x)?(?:[2-7][0-9a-fA-F]){10}", _hex),
     View("unicode", r"(?:\\u00[2-7][0-9a-fA-F]){3}|(?:\\x[2-7][0-9a-fA-F]){4}|(?:0x[2-7][0-9a-fA-F], ?){6}", _escapes),
     View(
         "percent",
@@ -217,8 +217,8 @@ VIEWS: tuple[View, ...] = (
     ),
     View(
         "joined",
-        r"[A-Za-z0-9+/_=-]{4}[\"'][ \t]{0,4}[+.&][ \t\n]{0,24}[rbfu]?[\"'][A-Za-z0-9+/_=-]{4}"
-        r"|[A-Za-z0-9+/_=-]{6}[\"'][ \t]{0,2}\\?\n[ \t]{0,24}[rbfu]?[\"'][A-Za-z0-9+/_=-]{6}|[A-Za-z0-9+/_=-]{6}\\\n[A-Za-z0-9+/_=-]{6}",
+        r"[A-Za-z0-9+/_=-][\"'] ?[+.&] ?[\"'][A-Za-z0-9+/_=-]|[A-Za-z0-9][\"'](?: ?[+.&\\])?\n[ \t]{0,24}(?:[+.&] ?)?[\"'][A-Za-z0-9+/_=-]{8}"
+        r"|[A-Za-z0-9+/_=-]{2}\\\n",
         _joined,
     ),
 )
