@@ -42,8 +42,8 @@ def carried(codec: StreamCodec, pieces: list[bytes]) -> bytes:
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """Cut `data` at these places, some of which may be equal or out of reach."""
-    ends = sorted({min(place, len(data)) for place in places} | {0, len(data)})
+    """Cut `data` at these places, counted on from the beginning where they are past the end."""
+    ends = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
     return [data[start:end] for start, end in pairwise(ends)]
 
 

@@ -27,6 +27,13 @@ KEY = {"x-api-key": "k"}
         ("GET", "/api/hello", {}, "", ("anthropic", "probe", "pass")),
         ("GET", "/v1/models", {}, "", ("openai", "models", "pass")),
         ("GET", "/v1/models", ANTHROPIC, "", ("anthropic", "models", "pass")),
+        (
+            "GET",
+            "/v1/models",
+            {"authorization": "Bearer x", "anthropic-version": "2026-10-21"},
+            "",
+            ("anthropic", "models", "pass"),
+        ),
         ("GET", "/v1/models", KEY, "", ("anthropic", "models", "pass")),
         ("GET", "/v1/models", ANTHROPIC, "openai", ("openai", "models", "pass")),
         ("GET", "/v1/models/claude-opus-4-6", ANTHROPIC, "", ("anthropic", "model", "pass")),

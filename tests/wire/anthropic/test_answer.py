@@ -124,7 +124,7 @@ def test_interleaved_blocks_do_not_disturb_each_other():
     """Two blocks that are open at once hold back each for itself."""
     half = len(MAIL.text) // 2
     first, second = block(0, "text", [MAIL.text[:half], MAIL.text[half:]]), block(1, "text", ["QZ", MAIL.text])
-    woven = [first[0], second[0], first[1], second[1], first[2], second[2], first[3], second[3]]
+    woven = [first[0], first[1], second[0], second[1], first[2], second[2], first[3], second[3]]
     assert contents(every_way(codec, stream(woven))) == {0: MAIL.value, 1: "QZ" + MAIL.value}
 
 
@@ -287,6 +287,21 @@ def test_a_surrogate_that_was_not_issued_stays():
     """Somebody else's is nobody's here."""
     data = stream(block(0, "text", ["QZ_EMAIL_", "22222222222A end"]))
     assert contents(every_way(codec, data)) == {0: "QZ_EMAIL_22222222222A end"}
+
+
+def test_trap_fine_grained_arguments_may_be_no_json():
+    """A call that was cut off, or was never JSON, passes whole, and is judged with care."""
+    for arguments in ('{"command": "echo ', '{"a": "b" oops', "not json", '{"a":"\\', ""):
+        data = stream(call(0, "Bash", [arguments, MAIL.text]))
+        asked: list[bool] = []
+
+        def permit(_surrogate: Surrogate, sink: Sink, asked: list[bool] = asked) -> bool:
+            asked.append(sink.network)
+            return False
+
+        assert contents(every_way(lambda permit=permit: codec(homeward(permit)), data)) == {0: arguments + MAIL.text}
+        assert False not in asked
+        assert asked or not arguments.startswith('{"command')
 
 
 def test_an_idle_way_home_is_not_read():

@@ -1,0 +1,92 @@
+"""What both codecs of streamed answers share: nothing that comes breaks them, and cuts never matter."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poundlock.wire import registry
+from tests.wire.home import CUTS, MAIL, carried, cut, homeward
+
+MESSAGES = registry.resolve("POST", "/v1/messages", {})
+CHAT = registry.resolve("POST", "/v1/chat/completions", {})
+BOTH = pytest.mark.parametrize("pair", [MESSAGES, CHAT], ids=["anthropic", "openai"])
+
+TEXTS = st.sampled_from(
+    ["Q", "QZ", MAIL.text, MAIL.text[:7], MAIL.text[7:], "\\", '{"a":"', "plain", "\ud83d", "", "q"]
+)
+ODD = st.none() | st.integers(-2, 2) | st.booleans() | TEXTS | st.lists(TEXTS, max_size=2) | st.just({"type": "odd"})
+FIELDS = st.dictionaries(
+    st.sampled_from(["type", "text", "partial_json", "thinking", "citation", "name", "input", "content", "refusal"])
+    | st.sampled_from(["arguments", "index", "id", "function", "tool_calls", "function_call", "finish_reason"]),
+    TEXTS | ODD | st.sampled_from(["text_delta", "input_json_delta", "citations_delta", "tool_use", "text", "stop"]),
+    max_size=5,
+)
+CALLS = st.lists(st.fixed_dictionaries({}, optional={"index": ODD, "id": ODD, "function": FIELDS, "custom": FIELDS}))
+EVENTS = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(
+            ["content_block_start", "content_block_delta", "content_block_stop", "message_stop", "error"]
+        )
+    },
+    optional={
+        "index": st.integers(0, 2) | ODD,
+        "delta": FIELDS | ODD,
+        "content_block": FIELDS | ODD,
+        "error": ODD,
+        "choices": ODD
+        | st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "index": st.integers(0, 2) | ODD,
+                    "delta": FIELDS | st.fixed_dictionaries({"tool_calls": CALLS}) | ODD,
+                    "finish_reason": st.sampled_from(["stop", None]) | ODD,
+                },
+            ),
+            max_size=2,
+        ),
+    },
+)
+
+
+def written(event: object) -> bytes:
+    """Write one event; a lone surrogate goes as an escape."""
+    return b"data: " + json.dumps(event).encode() + b"\n\n"
+
+
+@BOTH
+@given(events=st.lists(EVENTS, max_size=8), places=CUTS)
+def test_events_of_any_shape_are_carried_and_cuts_do_not_matter(pair, events, places):
+    """A server may send what it likes: nothing is raised, and no event is lost."""
+    wire, route = pair
+    data = b"".join(map(written, events))
+    out = carried(wire.stream(route, "text/event-stream", homeward()), [data])
+    assert out.count(b"\n\n") >= len(events)
+    assert carried(wire.stream(route, "text/event-stream", homeward()), cut(data, places)) == out
+
+
+@BOTH
+@given(
+    data=st.binary(max_size=200)
+    | st.lists(st.sampled_from([b"data: ", b"\r", b"\n", b"{", b'Q"', b"\\u00"])).map(b"".join)
+)
+def test_any_bytes_pass(pair, data):
+    """What is no event of the format passes as it came, also torn at its end."""
+    wire, route = pair
+    assert carried(wire.stream(route, "text/event-stream", homeward()), [data]) == data
+    assert (
+        carried(wire.stream(route, "text/event-stream", homeward()), [data[at : at + 1] for at in range(len(data))])
+        == data
+    )
+
+
+@BOTH
+def test_deep_nesting_in_an_event_is_no_trap(pair):
+    """It passes as it came."""
+    wire, route = pair
+    data = b'data: {"delta":' + b"[" * 100_000 + b'"Q"' + b"]" * 100_000 + b',"type":"content_block_delta"}\n\n'
+    assert carried(wire.stream(route, "text/event-stream", homeward()), [data]) == data
