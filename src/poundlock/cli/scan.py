@@ -1,0 +1,300 @@
+"""`poundlock scan`: files and folders, or standard input; what was found, where, and what to do about it.
+
+Must never print a value: excerpts are redacted. An inline suppression serves `scan` alone and never opens the gate.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from poundlock.cli.detect import add_family, plain
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from poundlock.core.detect.engine import Detector
+    from poundlock.core.model import Match
+
+PIECE = 4 << 20
+OVERLAP = 16_384
+ALLOWED = re.compile(r"poundlock:allow|gitleaks:allow|pragma:\s*allowlist\s+secret|nosecret", re.IGNORECASE)
+ALLOWED_NEXT = re.compile(r"pragma:\s*allowlist\s+nextline\s+secret|poundlock:allow-next", re.IGNORECASE)
+IGNORE_FILES = (".gitignore", ".poundlockignore")
+SKIPPED = frozenset((".git", ".hg", ".svn"))
+
+
+class Located(NamedTuple):
+    """A finding in a file: its place (line and column from 1) and its line with every value masked."""
+
+    path: str
+    line: int
+    column: int
+    match: Match
+    excerpt: str
+    caret: int
+    width: int
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "scan",
+        help="look for sensitive values in files, folders or standard input",
+        description="Exit 0: nothing found. 1: findings. 2: something could not be read.",
+    )
+    parser.add_argument("paths", nargs="*", default=["."], metavar="PATH", help="a file, a folder, or - (default: .)")
+    add_family(parser, "secret", "secret; `--family secret,pii,…` for more")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--no-ignore", action="store_true", help="read what .gitignore and .poundlockignore leave out")
+    parser.add_argument("--no-suppress", action="store_true", help="report findings on lines with a suppression too")
+    parser.set_defaults(run=run)
+
+
+class Ignores:
+    """The patterns of the ignore files of one folder, in the syntax of gitignore(5)."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._rules: list[tuple[re.Pattern[str], bool, bool]] = []
+        for raw in lines:
+            line = raw.rstrip("\n").rstrip()
+            if not line or line.startswith("#"):
+                continue
+            negated = line.startswith("!")
+            line = line.removeprefix("!").removeprefix("\\")
+            folder = line.endswith("/")
+            line = line.rstrip("/")
+            anchored = "/" in line
+            self._rules.append((re.compile(_glob(line.removeprefix("/"), anchored=anchored)), folder, negated))
+
+    def ignored(self, relative: str, *, folder: bool) -> bool | None:
+        """Say whether a path relative to the folder is left out; None if no pattern speaks of it."""
+        answer = None
+        for pattern, folders_only, negated in self._rules:
+            if (folder or not folders_only) and pattern.fullmatch(relative):
+                answer = not negated
+        return answer
+
+
+def _glob(glob: str, *, anchored: bool) -> str:
+    out = "" if anchored else "(?:.*/)?"
+    i = 0
+    while i < len(glob):
+        char = glob[i]
+        if glob.startswith("**/", i):
+            out += "(?:.*/)?"
+            i += 3
+            continue
+        if glob.startswith("**", i):
+            out += ".*"
+            i += 2
+            continue
+        if char == "*":
+            out += "[^/]*"
+        elif char == "?":
+            out += "[^/]"
+        elif char == "[" and "]" in glob[i + 2 :]:
+            end = glob.index("]", i + 2)
+            body = glob[i + 1 : end].replace("\\", "\\\\")
+            out += "[" + ("^" + body[1:] if body[0] in "!^" else body) + "]"
+            i = end
+        else:
+            out += re.escape(char)
+        i += 1
+    return out
+
+
+def files(path: str, *, ignores: bool) -> Iterator[str]:
+    """Yield the files under a path in name order; symbolic links are not followed."""
+    if not os.path.isdir(path):
+        yield path
+        return
+    yield from _walk(path, [], ignores=ignores)
+
+
+def _walk(folder: str, above: list[tuple[str, Ignores]], *, ignores: bool) -> Iterator[str]:
+    known = above
+    if ignores:
+        lines: list[str] = []
+        for name in IGNORE_FILES:
+            try:
+                with open(f"{folder}/{name}", encoding="utf-8", errors="replace") as file:
+                    lines += file
+            except OSError:
+                continue
+        if lines:
+            known = [*above, (folder, Ignores(lines))]
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if entry.name in SKIPPED or entry.is_symlink():
+            continue
+        path = f"{folder}/{entry.name}" if folder != "." else entry.name
+        left_out = None
+        for base, patterns in known:
+            relative = path if base == "." else path[len(base) + 1 :]
+            answer = patterns.ignored(relative, folder=is_folder)
+            left_out = left_out if answer is None else answer
+        if left_out:
+            continue
+        if is_folder:
+            yield from _walk(path, known, ignores=ignores)
+        elif entry.is_file(follow_symlinks=False):
+            yield path
+
+
+def decode(data: bytes) -> str | None:
+    """Give a file's text: UTF-8, or UTF-16 with a mark; None if it is not text."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    if b"\0" in data[:8192]:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def locate(detector: Detector, path: str, text: str, families: frozenset[str], *, suppress: bool) -> list[Located]:
+    """Find what a text holds, with lines, columns and redacted excerpts."""
+    matches: list[Match] = []
+    at = 0
+    while True:
+        piece = text[at : at + PIECE] if len(text) > PIECE else text
+        for match in detector.detect(piece, path=path, families=families):
+            start, end = match.start + at, match.end + at
+            if not matches or start >= matches[-1].end:
+                matches.append(_moved(match, start, end) if at else match)
+        if at + PIECE >= len(text):
+            break
+        at += PIECE - OVERLAP
+    out: list[Located] = []
+    line, seen = 1, 0
+    for number, match in enumerate(matches):
+        line += text.count("\n", seen, match.start)
+        seen = match.start
+        first = text.rfind("\n", 0, match.start) + 1
+        last = text.find("\n", match.start)
+        last = len(text) if last < 0 else last
+        if suppress and _suppressed(text, first, last):
+            continue
+        excerpt, caret, width = _masked(text, first, last, matches, number)
+        out.append(Located(path, line, match.start - first + 1, match, excerpt, caret, width))
+    return out
+
+
+def _moved(match: Match, start: int, end: int) -> Match:
+    from poundlock.core.model import Match  # noqa: PLC0415
+
+    return Match(
+        rule_id=match.rule_id,
+        family=match.family,
+        kind=match.kind,
+        tier=match.tier,
+        start=start,
+        end=end,
+        confidence=match.confidence,
+        value=match.value,
+    )
+
+
+def _suppressed(text: str, first: int, last: int) -> bool:
+    if ALLOWED.search(text, first, last):
+        return True
+    before = text.rfind("\n", 0, max(0, first - 1)) + 1
+    return first > 0 and ALLOWED_NEXT.search(text, before, first) is not None
+
+
+def _masked(text: str, first: int, last: int, matches: list[Match], number: int) -> tuple[str, int, int]:
+    """Give a line with all values masked, where the mask of finding `number` stands in it, and how wide it is."""
+    match = matches[number]
+    low = max(first, match.start - 60)
+    high = min(last, match.end + 40)
+    out = ""
+    caret = width = 0
+    at = low
+    near = [m for m in matches[max(0, number - 20) : number + 20] if m.end > low and m.start < max(high, match.end)]
+    for other in near:
+        start, end = max(other.start, at), other.end
+        out += text[at:start]
+        mask = "*" * min(12, max(4, end - other.start))
+        if other is match:
+            caret, width = len(out), len(mask)
+        out += mask
+        at = max(at, end)
+    if at < high:
+        out += text[at:high]
+    lead = len(out) - len(out.lstrip())
+    shown = "".join(char if char.isprintable() else " " for char in out.strip())
+    return shown, caret - lead, width
+
+
+NEXT = {
+    "secret": "Revoke it where it was issued, put the new one in a secret store, and read it from there.",
+    "pii": "Remove it, or replace it with made-up data.",
+    "infrastructure": "Replace it with a placeholder if this leaves the company.",
+}
+
+
+def _text(found: list[Located], out: Any) -> None:
+    families = []
+    for item in found:
+        out.write(f"{item.path}:{item.line}:{item.column}: {item.match.kind} ({round(item.match.confidence * 100)} %)\n")
+        out.write(f"    {item.excerpt}\n    {' ' * item.caret}{'^' * item.width}\n")
+        if item.match.family not in families:
+            families.append(item.match.family)
+    if found:
+        paths = len({item.path for item in found})
+        out.write(f"\n{len(found)} finding{'s' * (len(found) > 1)} in {paths} file{'s' * (paths > 1)}.\n")
+        for family in families:
+            out.write(f"{family}: {NEXT.get(family, 'See `poundlock rules`.')}\n")
+        out.write("Not one? Put `poundlock:allow` on its line.\n")
+
+
+def _json(found: list[Located], unread: list[str], out: Any) -> None:
+    import msgspec  # noqa: PLC0415
+
+    rows = [
+        {"path": item.path, "line": item.line, "column": item.column, **plain(item.match, values=False)}
+        for item in found
+    ]
+    out.write(msgspec.json.encode({"findings": rows, "unread": unread}).decode() + "\n")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scan the paths and print what was found."""
+    from poundlock.adapters.rulefiles import load_detector  # noqa: PLC0415
+
+    if args.rules:
+        from pathlib import Path  # noqa: PLC0415
+
+        detector = load_detector([Path(path) for path in args.rules])
+    else:
+        detector = load_detector()
+    narrowed = args.family if isinstance(args.family, frozenset) else frozenset(("secret",))
+    found: list[Located] = []
+    unread: list[str] = []
+    for path in args.paths:
+        for name in ["-"] if path == "-" else files(path, ignores=not args.no_ignore):
+            try:
+                if name == "-":
+                    data = sys.stdin.buffer.read()
+                else:
+                    with open(name, "rb") as file:
+                        data = file.read()
+            except OSError as fault:
+                unread.append(name)
+                sys.stderr.write(f"poundlock scan: {name} can't be read: {fault.strerror}\n")
+                continue
+            text = decode(data)
+            if text:
+                found += locate(detector, name, text, narrowed, suppress=not args.no_suppress)
+    if args.format == "json":
+        _json(found, unread, sys.stdout)
+    else:
+        _text(found, sys.stdout)
+    return 2 if unread else int(bool(found))
