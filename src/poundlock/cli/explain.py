@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
         return 0
     for record in records:
-        sys.stdout.write((exchange if record.kind == "exchange" else closing)(record))
+        sys.stdout.write(_TELL.get(record.kind, other)(record))
     return 0
 
 
@@ -86,6 +86,27 @@ def closing(record: Record) -> str:
     lines += [f"  not restored (the sink was not allowed)  {_kinds(body['left'])}"] if body["left"] else []
     lines += [f"  answer held  {_kinds(body['answer'])}"] if body["answer"] else []
     return "\n".join(lines) + "\n"
+
+
+def refused(record: Record) -> str:
+    """Give the text about a request that was refused before it was inspected."""
+    body = record.body
+    lines = [
+        f"{record.id}  {_time(record.at)}  record {record.seq}",
+        "  refused   before it was inspected; nothing was sent",
+        f"  because   {body['message']}",
+    ]
+    lines += [f"  error     {body['error']}"] if body["error"] else []
+    lines += [f"  advice    {body['advice']}"] if body["advice"] else []
+    return "\n".join(lines) + "\n"
+
+
+def other(record: Record) -> str:
+    """Give the text about a record of another kind."""
+    return f"{record.id}  {_time(record.at)}  record {record.seq}: {record.kind}\n"
+
+
+_TELL = {"exchange": exchange, "closing": closing, "refused": refused}
 
 
 def _kinds(counts: dict[str, Any]) -> str:

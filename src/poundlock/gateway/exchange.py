@@ -8,6 +8,7 @@ before `log.commit` has returned.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -115,13 +116,14 @@ class Exchange:
         except UpstreamFault as fault:
             await self._refuse(respond, held, fault.message, fault.advice, status=fault.status)
         except Fault as fault:
+            await self._record_refusal(held, fault)
             await self._refuse(respond, held, fault.message, fault.advice)
         except asyncio.CancelledError:
             raise
-        except Exception:  # noqa: BLE001 (promise 6: whatever it is, nothing may leave)
-            await self._refuse(
-                respond, held, "Poundlock met an error of its own and sent nothing.", "Run `poundlock doctor`."
-            )
+        except Exception as error:  # noqa: BLE001 (promise 6: whatever it is, nothing may leave)
+            fault = Fault("Poundlock met an error of its own and sent nothing.", advice="Run `poundlock doctor`.")
+            await self._record_refusal(held, fault, type(error).__name__)
+            await self._refuse(respond, held, fault.message, fault.advice)
 
     async def _line(self, request: Request, respond: Respond, held: Held) -> None:
         """Follow the line."""
@@ -285,6 +287,12 @@ class Exchange:
         # What weighs most stands first; `poundlock explain` tells the rest.
         why = next((reason.reason for reason in decision.reasons if reason.reason), "Policy stopped this request.")
         await self._refuse(respond, held, why, next(iter(decision.advice), ""))
+
+    async def _record_refusal(self, held: Held, fault: Fault, error: str = "") -> None:
+        """Put on record what was refused before it was inspected; it is refused all the same if that fails."""
+        body = {"provider": held.wire.provider, "message": fault.message, "advice": fault.advice, "error": error}
+        with contextlib.suppress(Fault):
+            await self.log.commit(Entry(draft=Draft(kind="refused", id=held.id, at=self.clock.now(), body=body)))
 
     async def _refuse(self, respond: Respond, held: Held, message: str, advice: str, status: int = 400) -> None:
         """Answer in the provider's own error shape; where an answer has begun already, end it."""
