@@ -5,53 +5,59 @@ Must never load a compiled set that does not belong to exactly these rules, this
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poundlock.core.errors import ConfigFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-    from poundlock.core.detect.engine import Compiled, Detector
+    from poundlock.core.detect.compilation import Compiled
+    from poundlock.core.detect.engine import Detector
     from poundlock.core.detect.rules import Rule
 
-SHIPPED = Path(__file__).resolve().parent.parent / "core" / "detect" / "rules"
+# Paths are texts here, and most imports late: this is on the way of every command that detects.
+DETECT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "core", "detect")  # noqa: PTH118, PTH120, PTH100
+GENERATION = 1  # raised whenever what an older build kept must not be read
 
 
-def cache_folder() -> Path:
+def cache_folder() -> str:
     """Give the folder for compiled sets: `POUNDLOCK_CACHE`, or the user's cache folder."""
     named = os.environ.get("POUNDLOCK_CACHE")
     if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "poundlock"
+        return named
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    return f"{base}/poundlock"
 
 
-def rule_files(extra: Iterable[Path] = ()) -> list[Path]:
-    """Give the shipped rule files and the extra ones (files or folders of `*.toml`), each in name order."""
-    files = sorted(SHIPPED.glob("*.toml"))
-    for path in extra:
-        files.extend(sorted(path.glob("*.toml")) if path.is_dir() else [path])
+def _tables(folder: str) -> list[str]:
+    return [f"{folder}/{name}" for name in sorted(os.listdir(folder)) if name.endswith(".toml")]  # noqa: PTH208
+
+
+def rule_files(extra: Iterable[Path | str] = ()) -> list[str]:
+    """Give the shipped rule files and the extra ones (files, or folders of `*.toml`), each in name order."""
+    files = _tables(f"{DETECT}/rules")
+    for path in map(str, extra):
+        files.extend(_tables(path) if os.path.isdir(path) else [path])  # noqa: PTH112
     return files
 
 
-def _content(files: Iterable[Path]) -> list[tuple[str, bytes]]:
+def _content(files: Iterable[str]) -> list[tuple[str, bytes]]:
     out = []
     for path in files:
+        name = path.rpartition("/")[2]
         try:
-            out.append((path.name, path.read_bytes()))
+            with open(path, "rb") as file:  # noqa: PTH123
+                out.append((name, file.read()))
         except OSError as fault:
-            raise ConfigFault(f"rule file {path.name} can't be read: {fault.strerror}") from fault
+            raise ConfigFault(f"rule file {name} can't be read: {fault.strerror}") from fault
     return out
 
 
-def load_rules(extra: Iterable[Path] = ()) -> tuple[Rule, ...]:
+def load_rules(extra: Iterable[Path | str] = ()) -> tuple[Rule, ...]:
     """Read and parse every rule. Raises: `ConfigFault` naming the file or rule and the problem."""
     return _parse(_content(rule_files(extra)))
 
@@ -71,61 +77,61 @@ def _parse(contents: list[tuple[str, bytes]]) -> tuple[Rule, ...]:
 
 
 def _key(contents: list[tuple[str, bytes]]) -> str:
-    from poundlock.core.detect import engine  # noqa: PLC0415
+    """Name a compiled set by all that it depends on: rules, our own code, this interpreter and this machine."""
+    from _blake2 import blake2b  # noqa: PLC0415 (hashlib loads OpenSSL)
 
-    state = hashlib.sha256()
-    for part in (
-        engine.GENERATION,
-        sys.version,
-        platform.machine(),
-        os.uname().nodename if hasattr(os, "uname") else "",
-    ):
-        state.update(f"{part}\0".encode())
-    folder = Path(engine.__file__).parent
-    for path in sorted(folder.glob("*.py")):
-        state.update(path.read_bytes())
+    state = blake2b(digest_size=16)
+    machine = " ".join(os.uname()) if hasattr(os, "uname") else os.environ.get("PROCESSOR_IDENTIFIER", "")
+    state.update(f"{GENERATION}\0{sys.version}\0{machine}\0".encode())
+    for name in sorted(os.listdir(DETECT)):  # noqa: PTH208
+        if name.endswith(".py"):
+            with open(f"{DETECT}/{name}", "rb") as file:  # noqa: PTH123
+                state.update(file.read())
     for name, data in contents:
         state.update(f"{name}\0{len(data)}\0".encode())
         state.update(data)
-    return state.hexdigest()[:32]
+    return state.hexdigest()
 
 
-def _read(place: Path) -> Compiled | None:
+def _read(place: str) -> Compiled | None:
     import msgspec  # noqa: PLC0415
 
-    from poundlock.core.detect.engine import Compiled  # noqa: PLC0415
+    from poundlock.core.detect.compilation import Compiled  # noqa: PLC0415
 
     try:
-        return msgspec.msgpack.decode(place.read_bytes(), type=Compiled)
+        with open(place, "rb") as file:  # noqa: PTH123
+            return msgspec.msgpack.decode(file.read(), type=Compiled)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def _write(place: Path, compiled: Compiled) -> None:
+def _write(place: str, compiled: Compiled) -> None:
     """Put the set in its place in one step, readable by its owner only; give up quietly if that can't be."""
+    import tempfile  # noqa: PLC0415
+
     import msgspec  # noqa: PLC0415
 
+    folder = place.rpartition("/")[0]
     try:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=place.parent)
+        os.makedirs(folder, exist_ok=True, mode=0o700)  # noqa: PTH103
+        handle, name = tempfile.mkstemp(dir=folder)
         with os.fdopen(handle, "wb") as file:
             file.write(msgspec.msgpack.encode(compiled))
-        Path(name).replace(place)
+        os.replace(name, place)  # noqa: PTH105
     except OSError:
         return
 
 
-def load_compiled(extra: Iterable[Path] = (), *, cache: Path | None = None) -> Compiled:
+def load_compiled(extra: Iterable[Path | str] = (), *, cache: Path | str | None = None) -> Compiled:
     """Give the compiled rule set, from the cache if it holds exactly this one.
 
     Raises: `ConfigFault`. A cache that can't be read or written is done without.
     """
-    from poundlock.core.detect.engine import compile_rules  # noqa: PLC0415
+    from poundlock.core.detect.compilation import compile_rules  # noqa: PLC0415
 
-    extra = tuple(extra)
     contents = _content(rule_files(extra))
     folder = cache_folder() if cache is None else cache
-    place = folder / f"rules-{_key(contents)}"
+    place = f"{folder}/rules-{_key(contents)}"
     found = _read(place)
     if found is not None:
         return found
@@ -135,7 +141,7 @@ def load_compiled(extra: Iterable[Path] = (), *, cache: Path | None = None) -> C
     return compiled
 
 
-def load_detector(extra: Iterable[Path] = (), *, cache: Path | None = None) -> Detector:
+def load_detector(extra: Iterable[Path | str] = (), *, cache: Path | str | None = None) -> Detector:
     """Give a detector for the shipped rules and `extra` rule files. Raises: `ConfigFault`."""
     from poundlock.core.detect.engine import Detector  # noqa: PLC0415
 

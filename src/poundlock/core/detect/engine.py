@@ -11,21 +11,22 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.core.detect import lexical, scoring, validators, views
-from poundlock.core.detect.rules import Rule, digest, expression
-from poundlock.core.detect.sources import Hyperscan, Keywords, Source, compile_database
-from poundlock.core.detect.triggers import Trigger, derive
-from poundlock.core.errors import ConfigFault
+from poundlock.core.detect.compilation import LEXICAL, VIEW
+from poundlock.core.detect.rules import expression
+from poundlock.core.detect.sources import Hyperscan, Keywords
 from poundlock.core.model import Match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from poundlock.core.detect.known import Known
+    from poundlock.core.detect.compilation import Compiled
     from poundlock.core.detect.names import Names
+    from poundlock.core.detect.rules import Rule
+    from poundlock.core.detect.sources import Source
 
 DEEPEST = 3
 FORWARD = 400
-GENERATION = 1  # raised whenever compiled sets of an older build must not be read
 
 
 class Span(NamedTuple):
@@ -36,58 +37,6 @@ class Span(NamedTuple):
     confidence: float
     rule: int
     value: str
-
-
-class Compiled(NamedTuple):
-    """What a rule set compiles to, so that it can be kept on disk: rules, triggers, what each is for, the database."""
-
-    rules: tuple[Rule, ...]
-    triggers: tuple[Trigger, ...]
-    purposes: tuple[int, ...]
-    database: bytes
-    digest: str
-
-
-# Purposes of triggers below 0; from 0 on, a trigger is for the rule of that number.
-LEXICAL = -1
-VIEW = -10  # VIEW - n is for the n-th of views.VIEWS
-
-
-def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
-    """Give the triggers of a rule set and the purpose of each. Raises: `ConfigFault` naming a rule that has none."""
-    triggers: list[Trigger] = []
-    purposes: list[int] = []
-    for number, rule in enumerate(rules):
-        if rule.lexical or rule.context:
-            continue
-        try:
-            trigger = derive(expression(rule), ignore_case=rule.ignore_case)
-            if rule.trigger:
-                hint = derive(rule.trigger, ignore_case=rule.ignore_case)
-                trigger = Trigger(expression=hint.expression, least=1, most=trigger.most, literals=hint.literals)
-            triggers.append(trigger)
-        except (ValueError, re.error) as fault:
-            raise ConfigFault(f"rule {rule.id}: its pattern can't be used: {fault}") from fault
-        purposes.append(number)
-    if any(rule.lexical for rule in rules):
-        triggers.append(Trigger(expression=lexical.EXPRESSION, least=2, most=20))
-        purposes.append(LEXICAL)
-        for number, view in enumerate(views.VIEWS):
-            triggers.append(derive(view.pattern))
-            purposes.append(VIEW - number)
-    return tuple(triggers), tuple(purposes)
-
-
-def compile_rules(rules: Sequence[Rule]) -> Compiled:
-    """Compile rules; the database is empty where there is no Hyperscan. Raises: `ConfigFault`."""
-    triggers, purposes = plan(rules)
-    try:
-        database = compile_database(triggers)
-    except ImportError:
-        database = b""
-    except ValueError as fault:
-        raise ConfigFault(f"the rules can't be compiled: {fault}") from fault
-    return Compiled(tuple(rules), triggers, purposes, database, digest(rules))
 
 
 class Detector:

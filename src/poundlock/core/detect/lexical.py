@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from poundlock.core.detect.expressions import Expression
 from poundlock.core.detect import scoring
 
 # What a name says of the value under it: 3 a password, 2 a secret by name, 1 only if the value is random.
@@ -28,18 +29,18 @@ WORDS = (
 )
 EXPRESSION = f"(?i:{WORDS})"
 
-STRONG = re.compile(
+STRONG = Expression(
     r"passw(?:or)?d|passwd|passphrase|passcode|pwd|kennwort|passwort|contrase[nñ]a|mot[ _]de[ _]passe|mdp|senha|wachtwoord"
     r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by|(?:^|[^a-z])p(?:ass|w)(?:$|[^a-z])|psk|wpa",
     re.IGNORECASE,
 )
-MIDDLE = re.compile(
+MIDDLE = Expression(
     r"secret|token|credential|(?:api|access|private|encryption|signing|master|account|auth|app|application|license|service"
     r"|admin|shared|storage|deploy|subscription|webhook)[-_ .]?key|authorization|bearer",
     re.IGNORECASE,
 )
 # A name with one of these speaks of something about a secret, not of the secret.
-ABOUT = re.compile(
+ABOUT = Expression(
     r"(?:(?:^|[-_.])(?:hash|digest|length|len|size|count|type|types|name|names|path|file|files|filename|dir|url|uri|endpoint"
     r"|policy|min|max|field|label|hint|help|title|text|message|msg|error|prompt|regex|pattern|format|expir\w*|ttl|timeout"
     r"|age|id|ids|arn|ref|reference|index|column|placeholder|env|var|variable|version|enabled|required|reset|strategy|prefix"
@@ -50,9 +51,9 @@ ABOUT = re.compile(
     r"|Placeholder|Enabled|Required|Count|Limit|Prefix|Class|Text|Message|Validator|Strength|Status|Input|Form|Scope|Mode)$"
     r"|public[-_]?key|pubkey|primary[-_]?key|foreign[-_]?key|tokeniz|tokenis|next[-_]?token|page[-_]?token|max[-_]?token",
 )
-NAME = re.compile(r"[\w$.\-/]*", re.ASCII)
-TAIL = re.compile(r"[\w.\-]{0,40}(?:\[\w{0,20}\])?")
-CONNECT = re.compile(
+NAME = Expression(r"[\w$.\-/]*", re.ASCII)
+TAIL = Expression(r"[\w.\-]{0,40}(?:\[\w{0,20}\])?")
+CONNECT = Expression(
     r"""(?P<close>(?:\\{0,7}["'`]|&quot;|&\#34;|%22|\\u0022|\*{1,2}|[\])}])*)
     (?:
       (?P<typed>\s?\??:\s?[A-Za-z_][\w.<>\[\]|?]{0,40}(?:\s\|\s\w{1,20})?\s{0,3}=\s{0,3})
@@ -68,22 +69,22 @@ CONNECT = re.compile(
     )""",
     re.VERBOSE,
 )
-QUOTE = re.compile(r"[rbufRBUF@$L]{0,2}(\\{0,7})(\"\"\"|'''|[\"'`]|&quot;|&\#34;|%22|\\u0022|“|‘|«)|(\*\*|__)")
-BARE = re.compile(r"[^\s\"'`<>,;|\\“”]{1,512}")
+QUOTE = Expression(r"[rbufRBUF@$L]{0,2}(\\{0,7})(\"\"\"|'''|[\"'`]|&quot;|&\#34;|%22|\\u0022|“|‘|«)|(\*\*|__)")
+BARE = Expression(r"[^\s\"'`<>,;|\\“”]{1,512}")
 CLOSERS = {"“": "”", "‘": "’", "«": "»"}
-COMMAND = re.compile(r"(?:^|[\s\"'])--?[\w-]*$")
-SETTING = re.compile(
+COMMAND = Expression(r"(?:^|[\s\"'])--?[\w-]*$")
+SETTING = Expression(
     r"(?:(?:^|\n)[ \t]*(?:requirepass|masterauth|password|passwd|secret|token|api[_-]?key|auth[_-]?token|\S*_(?:password|secret|token|key))"
     r"|\b(?:login|user|username|machine|ENV|ARG|export|set|setx|SET)\s+(?:\S+\s+)?[\w.-]+)$",
     re.IGNORECASE,
 )
-ENV_LINE = re.compile(
+ENV_LINE = Expression(
     r"(?:^|[\n;&|`\"'(])[ \t]*(?:export |set |ENV |SET |setx |-e |--env |\$env:|\+|-|> )?[ \t]*[A-Za-z_.][\w.\-]*$"
 )
-SPACED_WORDS = re.compile(r"(?:[^\W\d_]{2,}[ ,.!?:'’]+){1,}[^\W\d_]*[ ,.!?:'’]*")
-CALLING = re.compile(r"[\w$.:>-]+[(\[]|[{<(]")
-DOTTED = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)+")
-PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^A-Za-z0-9]+")
+SPACED_WORDS = Expression(r"(?:[^\W\d_]{2,}[ ,.!?:'’]+){1,}[^\W\d_]*[ ,.!?:'’]*")
+CALLING = Expression(r"[\w$.:>-]+[(\[]|[{<(]")
+DOTTED = Expression(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)+")
+PIECES = Expression(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^A-Za-z0-9]+")
 
 
 class Reading(NamedTuple):
@@ -327,7 +328,7 @@ def _weak_password(value: str, bits: float) -> float:
     return 0.5 if value.islower() and len(value) >= 8 and bits >= 3.2 else 0.0
 
 
-CAMEL = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+(?![a-z])\d*|\d+")
+CAMEL = Expression(r"[A-Z]?[a-z]+\d*|[A-Z]+(?![a-z])\d*|\d+")
 
 
 def words(line: str) -> list[str]:

@@ -6,10 +6,10 @@ Must never read a file, and never hold a value that was found: a rule knows shap
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from poundlock.core.detect.expressions import Expression
 from poundlock.core.errors import ConfigFault
 from poundlock.core.model import Family, Tier, Value
 
@@ -23,7 +23,7 @@ LEFT = (
     r"|(?<=\\x[0-9A-Fa-f]{2})|(?<=\[[0-9]m)|(?<=\[[0-9]{2}m))"
 )
 RIGHT = r"(?![A-Za-z0-9])"
-ID = re.compile(r"(secret|pii|infrastructure|identifier|code|injection)(\.[a-z0-9]+(?:[-_][a-z0-9]+)*){1,4}", re.ASCII)
+ID = Expression(r"(secret|pii|infrastructure|identifier|code|injection)(\.[a-z0-9]+(?:[-_][a-z0-9]+)*){1,4}", re.ASCII)
 FIELDS = frozenset(
     (
         "id",
@@ -162,5 +162,7 @@ def read_rules(files: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[Rule, ..
 
 def digest(rules: Iterable[Rule]) -> str:
     """Give the hex SHA-256 of the rules' content."""
+    import json  # noqa: PLC0415 (a cached set knows its digest)
+
     plain = [{field: getattr(rule, field) for field in rule.__struct_fields__} for rule in rules]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import re
 
+from poundlock.core.detect.expressions import Expression
+
 # Bits of a letter after another (rows and columns: word edge, a to z), times 5, from 48 ("0") on. Trained on the words of
 # 30 MB of open-source code and documentation by counting alone; see bench/README.md.
 BIGRAMS = r"""
@@ -49,7 +51,7 @@ _COSTS = {
 _TURN = 4.5  # bits for going from one class of characters to another inside a run of letters and digits
 _DIGIT = 3.4
 
-MADE_UP = re.compile(
+MADE_UP = Expression(
     r"""example|sample|dummy|place.?holder|change.?(?:me|it|this)|\byours?\b|your[-_ .]?(?:[a-z]{2,}|$)|^my[-_]|x{4,}|X{4,}
     |redacted|censored|masked|\btodo\b|fixme|fake|foo.?bar|lorem|insert.?(?:your|here)|replace.?(?:me|this|with)|_here$
     |\*{3,}|\.{3}|\u2026|\u2022{3}|<[a-z_\s-]+>|\$\{|\{\{|\}\}|\$\(|%\(|%[0-9.]*[sdfxru]\b|\{[A-Za-z_][\w.]*[!:}\]]|^\{[A-Za-z_]\w*$|\#\{|^\$[A-Za-z_]|^%[A-Za-z_]+%$|^@[A-Za-z.]+@$
@@ -59,7 +61,7 @@ MADE_UP = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-SHAPES = re.compile(
+SHAPES = Expression(
     r"""(?P<uuid>[0-9a-z]{7,8}-(?:[0-9a-z]{3,4}-){3}[0-9a-z]{12}$)
     |(?P<integrity>(?:sha(?:1|256|384|512)|md5|blake2b?|git|h1)[-:=][A-Za-z0-9+/=]{20,}$)
     |(?P<number>[+-]?(?:\d[\d_,]*\.?\d*|0x[0-9a-f]{1,16})(?:[eE][+-]?\d+)?[a-z%]{0,3}$)
@@ -75,8 +77,8 @@ SHAPES = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|-)[A-Za-z_$][\w$]*)*", re.ASCII)
-HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
+IDENTIFIER = Expression(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|-)[A-Za-z_$][\w$]*)*", re.ASCII)
+HEX = Expression(r"[0-9a-f]+|[0-9A-F]+")
 
 
 def surprise(value: str) -> float:

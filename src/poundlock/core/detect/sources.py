@@ -8,12 +8,26 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
+from poundlock.core.model import Value
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poundlock.core.detect.triggers import Trigger
-
 CONTINUATION = bytes(range(0x80, 0xC0))
+
+
+class Trigger(Value, frozen=True, kw_only=True):
+    """`expression` for Hyperscan; a hit's match starts `least` to `most` characters before the hit's end.
+
+    `fixed`: every match is `least` characters wide and ends on a character's last byte. `literals`: lower-case texts of
+    which every match holds one; none if there is no such text of three characters.
+    """
+
+    expression: str
+    least: int
+    most: int
+    fixed: bool = False
+    literals: tuple[str, ...] = ()
 
 
 class Source(Protocol):

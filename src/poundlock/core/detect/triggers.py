@@ -12,7 +12,7 @@ from re import _constants as codes  # type: ignore[attr-defined]  # the parser o
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from poundlock.core.model import Value
+from poundlock.core.detect.sources import Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,20 +28,6 @@ CATEGORIES = {
     codes.CATEGORY_NOT_SPACE: ("\\x00-\\x08\\x0e-\\x1f\\x21-\\xff", True),
     codes.CATEGORY_NOT_WORD: ("\\x00-\\x2f\\x3a-\\x40\\x5b-\\x5e\\x60\\x7b-\\xff", True),
 }
-
-
-class Trigger(Value, frozen=True, kw_only=True):
-    """`expression` for Hyperscan; a hit's match starts `least` to `most` characters before the hit's end.
-
-    `fixed`: every match is `least` characters wide and ends on a character's last byte. `literals`: lower-case texts of
-    which every match holds one; none if there is no such text of three characters.
-    """
-
-    expression: str
-    least: int
-    most: int
-    fixed: bool = False
-    literals: tuple[str, ...] = ()
 
 
 class Unsupported(ValueError):

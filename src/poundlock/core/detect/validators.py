@@ -8,13 +8,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 import re
 import zlib
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
+from poundlock.core.detect.expressions import Expression
 from poundlock.core.detect import scoring
 
 if TYPE_CHECKING:
@@ -73,6 +72,8 @@ def decode64(text: str) -> bytes | None:
 
 def jwt(value: str, _: str) -> float:
     """The first part is a JSON object with an `alg` (RFC 7515)."""
+    import json  # noqa: PLC0415 (not needed before the first token)
+
     data = decode64(value.split(".", 1)[0])
     if data is None:
         return REJECT
@@ -161,19 +162,19 @@ IBAN_LENGTHS = {
     )
 }
 
-RESERVED_DOMAINS = re.compile(
+RESERVED_DOMAINS = Expression(
     r"(?:^|\.)(?:example\.(?:com|org|net|edu)|example|test|invalid|localhost|local|localdomain|domain\.(?:com|tld)"
     r"|(?:your|my|some)-?(?:company|domain|org|email|site|app)\.\w+|company\.com|acme\.\w+|email\.com|mail\.com|foo\.\w+|bar\.\w+"
     r"|users\.noreply\.github\.com|noreply\.\w+\.\w+|iam\.gserviceaccount\.com|python\.org|w3\.org|sentry\.io)$",
     re.IGNORECASE,
 )
-ROLES = re.compile(
+ROLES = Expression(
     r"(?:no-?reply|do-?not-?reply|git|user(?:name)?|name|you(?:r\.?(?:name|email))?|me|test|foo|bar|someone|somebody|nobody|root"
     r"|admin|info|support|sales|security|abuse|postmaster|webmaster|hostmaster|mailer-daemon|hello|contact|help|office|team"
     r"|bugs?|dev|list|noc|press|legal|privacy|first\.?last|email|mail|x+|a|b|jdoe|john\.?doe|jane\.?doe|svn|hg|ssh|npm)",
     re.IGNORECASE,
 )
-FILES = re.compile(
+FILES = Expression(
     r"\.(?:png|jpe?g|gif|svg|webp|css|js|ts|py|json|md|html?|so|dll|exe|zip|gz|service|target|socket|timer|mount)$",
     re.I,
 )
@@ -286,6 +287,9 @@ def arn(value: str, _: str) -> float:
     )
 
 
+PERCENT = Expression(r"%([0-9A-Fa-f]{2})")
+
+
 def password(value: str, _: str) -> float:
     """The password part of a URL: not a name, a number of a port, or a placeholder."""
     if (
@@ -295,7 +299,7 @@ def password(value: str, _: str) -> float:
     ):
         return REJECT
     if "%" in value:
-        value = unquote(value)
+        value = PERCENT.sub(lambda found: chr(int(found.group(1), 16)), value)
     if " " in value and not re.search(r"\d", value):
         return REJECT
     if value.isalpha() and (value.islower() or value.istitle()):

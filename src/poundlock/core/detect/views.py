@@ -10,13 +10,14 @@ import re
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from poundlock.core.detect.expressions import Expression
 from poundlock.core.detect.validators import decode64
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST = 1 << 20
-PRINTABLE = re.compile(r"[\t\n\r -~\u00a0-\uffff]*")
+PRINTABLE = Expression(r"[\t\n\r -~\u00a0-\uffff]*")
 
 
 class Opened(NamedTuple):
@@ -47,8 +48,8 @@ class View(NamedTuple):
     open: Callable[[str, int, int], Opened | None]
 
 
-RUN64 = re.compile(r"(?:[A-Za-z0-9+/_-]+={0,2}(?:\r?\n[ \t]{0,12}(?=[A-Za-z0-9+/_-]{40}))?)+")
-TOKEN64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
+RUN64 = Expression(r"(?:[A-Za-z0-9+/_-]+={0,2}(?:\r?\n[ \t]{0,12}(?=[A-Za-z0-9+/_-]{40}))?)+")
+TOKEN64 = Expression(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 
 
 def _base64(text: str, end: int, before: int) -> Opened | None:
@@ -104,7 +105,7 @@ def _base64(text: str, end: int, before: int) -> Opened | None:
     return Opened(decoded, start, stop, starts, ends)
 
 
-HEXRUN = re.compile(r"(?:0x)?((?:[0-9a-fA-F]{2})+)")
+HEXRUN = Expression(r"(?:0x)?((?:[0-9a-fA-F]{2})+)")
 
 
 def _hex(text: str, end: int, before: int) -> Opened | None:
@@ -127,7 +128,7 @@ def _hex(text: str, end: int, before: int) -> Opened | None:
     return Opened(decoded, start, found.end(), starts, [place + 2 for place in starts])
 
 
-ESCAPE = re.compile(
+ESCAPE = Expression(
     r"\\+u\{?([0-9a-fA-F]{4})\}?|\\+x([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})|&#x([0-9a-fA-F]{1,5});|&#([0-9]{1,6});"
     r"|&(quot|apos|amp|lt|gt);|\\+([\"'/\\])|\\+([nrt])"
     r"|(?:0x([0-9a-fA-F]{2})(?:, ?|$|(?=[\]})])))"
@@ -176,7 +177,7 @@ def _escapes(text: str, end: int, before: int) -> Opened | None:
     return Opened("".join(out), low, stop, starts, ends)
 
 
-JOINT = re.compile(r"""\\{0,3}["'`]\s{0,4}(?:[+.&]|\\\n|\.\.|~)?\s{0,60}\\{0,3}[rbfuRBFU@]?["'`]|\\\r?\n[ \t]{0,20}""")
+JOINT = Expression(r"""\\{0,3}["'`]\s{0,4}(?:[+.&]|\\\n|\.\.|~)?\s{0,60}\\{0,3}[rbfuRBFU@]?["'`]|\\\r?\n[ \t]{0,20}""")
 
 
 def _joined(text: str, end: int, before: int) -> Opened | None:

@@ -1,0 +1,74 @@
+"""What a rule set compiles to: triggers, what each is for, and the database of the first stage.
+
+Must never be needed where a compiled set was kept: the parsers and the compiler are loaded late.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import structs
+
+from poundlock.core.detect import lexical, views
+from poundlock.core.detect.rules import Rule, digest, expression
+from poundlock.core.detect.sources import Trigger, compile_database
+from poundlock.core.errors import ConfigFault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Compiled(NamedTuple):
+    """What a rule set compiles to, so that it can be kept on disk: rules, triggers, what each is for, the database."""
+
+    rules: tuple[Rule, ...]
+    triggers: tuple[Trigger, ...]
+    purposes: tuple[int, ...]
+    database: bytes
+    digest: str
+
+
+# Purposes of triggers below 0; from 0 on, a trigger is for the rule of that number.
+LEXICAL = -1
+VIEW = -10  # VIEW - n is for the n-th of views.VIEWS
+
+
+def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
+    """Give the triggers of a rule set and the purpose of each. Raises: `ConfigFault` naming a rule that has none."""
+    from poundlock.core.detect.triggers import derive  # noqa: PLC0415 (a cost at start-up that a kept set spares)
+
+    triggers: list[Trigger] = []
+    purposes: list[int] = []
+    for number, rule in enumerate(rules):
+        if rule.lexical or rule.context:
+            continue
+        try:
+            trigger = derive(expression(rule), ignore_case=rule.ignore_case)
+            if rule.trigger:
+                hint = derive(rule.trigger, ignore_case=rule.ignore_case)
+                trigger = Trigger(expression=hint.expression, least=1, most=trigger.most, literals=hint.literals)
+            triggers.append(trigger)
+        except (ValueError, re.error) as fault:
+            raise ConfigFault(f"rule {rule.id}: its pattern can't be used: {fault}") from fault
+        purposes.append(number)
+    if any(rule.lexical for rule in rules):
+        triggers.append(Trigger(expression=lexical.EXPRESSION, least=2, most=20))
+        purposes.append(LEXICAL)
+        for number, view in enumerate(views.VIEWS):
+            triggers.append(derive(view.pattern))
+            purposes.append(VIEW - number)
+    return tuple(triggers), tuple(purposes)
+
+
+def compile_rules(rules: Sequence[Rule]) -> Compiled:
+    """Compile rules; the database is empty where there is no Hyperscan. Raises: `ConfigFault`."""
+    triggers, purposes = plan(rules)
+    try:
+        database = compile_database(triggers)
+    except ImportError:
+        database = b""
+    except ValueError as fault:
+        raise ConfigFault(f"the rules can't be compiled: {fault}") from fault
+    bare = tuple(structs.replace(rule, source="", note="", examples=(), counter_examples=()) for rule in rules)
+    return Compiled(bare, triggers, purposes, database, digest(rules))
