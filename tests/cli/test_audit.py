@@ -145,7 +145,7 @@ def test_show(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(log / "poundlock.db")
     assert run("show", "--last", "2", "--log", path) == 0
     assert capsys.readouterr().out == (
-        "       9  2023-11-14T22:13:20Z  exchange     d8\n      10  2023-11-14T22:13:20Z  exchange     d9\n"
+        "       9  2023-11-14T22:13:20Z  exchange  d8\n      10  2023-11-14T22:13:20Z  exchange  d9\n"
     )
     assert run("show", "d3", "--log", path) == 0
     assert json.loads(capsys.readouterr().out)["seq"] == 4

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -210,15 +211,37 @@ def _show(args: argparse.Namespace) -> int:
     finally:
         reading.close()
     for record in found:
-        sys.stdout.write(
-            _json(record)
-            if args.id
-            else f"{record.seq:>8}  {_time(record.at)}  {_plain(record.kind):<12} {_plain(record.id)}\n"
-        )
+        sys.stdout.write(_json(record) if args.id else _line(record))
     if args.id and not found:
         sys.stderr.write(f"poundlock: there is no record {args.id!r}\n")
         return 1
     return 0
+
+
+def _line(record: Record) -> str:
+    """Give a record on one line."""
+    named = f"{_plain(record.kind):<9} {_plain(record.id):<16}  {_plain(_gist(record))}"
+    return f"{record.seq:>8}  {_time(record.at)}  {named}".rstrip() + "\n"
+
+
+def _gist(record: Record) -> str:
+    """Give a record in a few words; one of an unknown kind, or an altered one, has none."""
+    body = record.body
+    try:
+        if record.kind == "exchange":
+            treated = Counter[str]()
+            for row in body["findings"]:
+                treated[row["treatment"]] += row["count"]
+            counts = [f"{treated[name]} {word}" for name, word in _TREATED if treated[name]]
+            return " · ".join([body["principal"]["tool"], body["operation"], body["decision"]["rung"], *counts])
+        if record.kind == "closing":
+            return f"{body['ended']}, HTTP {body['status']}, {body['milliseconds']} ms"
+        return str(body["message"])
+    except (KeyError, TypeError):
+        return ""
+
+
+_TREATED = (("disguise", "disguised"), ("impound", "impounded"), ("clear", "clear"))
 
 
 def _export(args: argparse.Namespace) -> int:

@@ -121,9 +121,9 @@ class Exchange:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 (promise 6: whatever it is, nothing may leave)
-            fault = Fault("Poundlock met an error of its own and sent nothing.", advice="Run `poundlock doctor`.")
-            await self._record_refusal(held, fault, type(error).__name__)
-            await self._refuse(respond, held, fault.message, fault.advice)
+            own = Fault("Poundlock met an error of its own and sent nothing.", advice="Run `poundlock doctor`.")
+            await self._record_refusal(held, own, type(error).__name__)
+            await self._refuse(respond, held, own.message, own.advice)
 
     async def _line(self, request: Request, respond: Respond, held: Held) -> None:
         """Follow the line."""
