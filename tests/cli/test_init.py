@@ -1,0 +1,117 @@
+"""`poundlock init`: a first configuration, credentials that are shown once."""
+
+import stat
+
+import pytest
+
+from poundlock import config
+from poundlock.adapters import places
+from poundlock.adapters.credentials import Credentials
+from poundlock.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Give each test a home of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", places.CONFIG_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_it_writes_a_configuration_that_means_the_defaults(home, capsys):
+    """Every setting stands there as a comment with its default."""
+    assert main(["init"]) == 0
+    path = home / ".config/poundlock/poundlock.toml"
+    assert config.load(path.read_text()) == config.Settings()
+    assert str(path) in capsys.readouterr().out
+
+
+def test_every_line_of_the_template_can_be_taken_in_use():
+    """Without its comment sign each setting is valid, and has its default."""
+    from poundlock.cli.init import template
+
+    lines = []
+    for line in template().splitlines():
+        name, _, value = line.removeprefix("# ").partition(" = ")
+        if line.startswith("# [") or (name.isidentifier() and value and "providers" not in line):
+            lines.append(line.removeprefix("# "))
+    text = "\n".join(lines).replace("upstream = required", 'upstream = "https://api.example.com"')
+    text = text.replace('= "required"', '= "https://api.example.com"')
+    settings = config.load(text)
+    assert settings.providers["NAME"].upstream == "https://api.example.com"
+    assert settings.gateway == config.Gateway()
+
+
+def test_it_never_overwrites(home, capsys):
+    """A configuration that is there stays."""
+    path = home / ".config/poundlock/poundlock.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('mode = "monitor"\n')
+    assert main(["init"]) == 0
+    assert path.read_text() == 'mode = "monitor"\n'
+    assert "kept" in capsys.readouterr().out
+
+
+def test_the_state_folder_is_the_users_alone(home):
+    """Nobody else may enter it."""
+    main(["init"])
+    mode = (home / ".local/state/poundlock").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o700
+
+
+def test_a_credential_is_shown_once_and_kept_as_a_digest(home, capsys):
+    """The file knows it again, and does not hold it."""
+    main(["init", "--credential", "ci"])
+    token = capsys.readouterr().out.strip()
+    path = home / ".local/state/poundlock/credentials.json"
+    assert token.startswith("pl_")
+    assert token not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert Credentials(path).find(token).name == "ci"
+
+
+def test_a_credential_can_be_ended(home, capsys):
+    """It is unknown from then on, also to who has read the file before."""
+    main(["init", "--credential", "ci"])
+    token = capsys.readouterr().out.strip()
+    known = Credentials(home / ".local/state/poundlock/credentials.json")
+    assert known.find(token)
+    assert main(["init", "--revoke", "ci"]) == 0
+    assert known.find(token) is None
+    assert main(["init", "--revoke", "ci"]) == 2
+
+
+def test_others_may_not_enter_the_state_folder(home, capsys):
+    """A folder that is open to others is refused, with what to type."""
+    folder = home / ".local/state/poundlock"
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    assert main(["init"]) == 2
+    assert "chmod 700" in capsys.readouterr().err
+
+
+def test_a_repository_can_not_bring_a_configuration(home, monkeypatch):
+    """Promise 12: the working directory is never looked at."""
+    repository = home / "repository"
+    repository.mkdir()
+    (repository / "poundlock.toml").write_text('mode = "monitor"\n')
+    monkeypatch.chdir(repository)
+    assert places.read_settings().mode == "enforce"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1", "unknown field `x`"),
+        ('[gateway]\nport = "a"', "$.gateway.port"),
+        ('[providers.a]\nupstream = "ftp://x"', "providers.a.upstream"),
+        ("mode = ", "not valid TOML"),
+    ],
+)
+def test_a_wrong_configuration_is_named(home, capsys, text, said):
+    """The file, the key and what is wrong."""
+    path = home / "p.toml"
+    path.write_text(text)
+    assert main(["doctor", "--config", str(path)]) == 1
+    assert said in capsys.readouterr().out
