@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poundlock.core.stream import Homeward
 from poundlock.wire import registry
-from tests.wire.home import CUTS, MAIL, carried, cut, homeward
+from tests.wire.home import CUTS, ISSUED, MAIL, carried, cut, homeward, read
 
 MESSAGES = registry.resolve("POST", "/v1/messages", {})
 CHAT = registry.resolve("POST", "/v1/chat/completions", {})
@@ -82,6 +83,96 @@ def test_any_bytes_pass(pair, data):
         carried(wire.stream(route, "text/event-stream", homeward()), [data[at : at + 1] for at in range(len(data))])
         == data
     )
+
+
+class Lagging:
+    """A channel that always keeps the last character, whatever it is."""
+
+    def __init__(self):
+        self.kept = ""
+
+    @property
+    def holding(self):
+        """Whether it has one."""
+        return bool(self.kept)
+
+    def feed(self, text):
+        """Give all but the last."""
+        text = self.kept + text
+        self.kept = text[-1:]
+        return text[:-1]
+
+    def flush(self):
+        """Give the last."""
+        text, self.kept = self.kept, ""
+        return text
+
+
+class LaggingHome(Homeward):
+    """A way home with such channels."""
+
+    def text(self):
+        """Give one."""
+        return Lagging()
+
+    def tool(self, name, *, free=False):
+        """Give one."""
+        return Lagging()
+
+
+def test_a_channel_that_keeps_what_nobody_expects_loses_nothing():
+    """A run of events is fed at once; if the channel doesn't give it all back, the text is still whole."""
+    wire, route = MESSAGES
+    start = {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "name": "T", "input": {}}}
+    deltas = [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": text}}
+        for text in ("ab", "cd", "ef")
+    ]
+    data = b"".join(map(written, [start, *deltas, {"type": "content_block_stop", "index": 0}]))
+    codec = wire.stream(route, "text/event-stream", LaggingHome(ISSUED, lambda _surrogate, _sink: True))
+    assert joined(codec.feed(data[: data.index(b"ef") - 9]) + codec.feed(data[data.index(b"ef") - 9 :])) == "abcdef"
+    codec = wire.stream(route, "text/event-stream", LaggingHome(ISSUED, lambda _surrogate, _sink: True))
+    two = b"".join(map(written, [start, *deltas[:2]]))
+    assert joined(codec.feed(two)) == "abc"
+    assert joined(codec.finish()) == "d"
+
+
+def joined(out: bytes) -> str:
+    """Put the arguments together."""
+    return "".join(event.get("delta", {}).get("partial_json", "") for event in read(out))
+
+
+def test_a_run_of_arguments_is_fed_at_once():
+    """Many events of one call cost one feed, and pass as the very same bytes."""
+    fed = []
+
+    class Watched(Homeward):
+        def tool(self, name, *, free=False):
+            channel = super().tool(name, free=free)
+            feed = channel.feed
+
+            class Watching:
+                holding = False
+
+                def feed(self, text):
+                    fed.append(text)
+                    return feed(text)
+
+                flush = channel.flush
+
+            return Watching()
+
+    wire, route = CHAT
+    call = {"index": 0, "id": "call_1", "function": {"name": "Write", "arguments": ""}}
+    parts = [{"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}]
+    parts += [
+        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": text}}]}}]}
+        for text in ('{"content":"', "one ", "two ", "three")
+    ]
+    data = b"".join(map(written, parts))
+    codec = wire.stream(route, "text/event-stream", Watched(ISSUED, lambda _surrogate, _sink: True))
+    assert codec.feed(data) == data
+    assert fed == ['{"content":"one two three']
 
 
 @BOTH

@@ -46,6 +46,13 @@ def test_events_are_the_same_at_every_cut(name, places):
     assert whole_events(cut(stream, places)) == whole_events([stream])
 
 
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+def test_events_are_the_same_cut_in_two(stream):
+    """At each place, so also between CR and LF."""
+    for at in range(len(stream)):
+        assert whole_events([stream[:at], stream[at:]]) == whole_events([stream])
+
+
 def test_whole_events_pass_as_the_same_object():
     """A chunk that ends with an event is not copied."""
     chunk = b"data: 1\n\n"

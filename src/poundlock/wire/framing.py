@@ -156,12 +156,12 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
 
 def data_of(event: bytes) -> bytes | None:
     """Give an event's data, several lines joined by LF; None if it has none."""
-    start = event.find(b"data:")
-    if start >= 0 and (start == 0 or event[start - 1] == 0x0A) and event.endswith(b"\n\n"):
+    start = event.find(b"data: ")
+    if start == 0 or (start > 0 and event[start - 1] == 0x0A):
         # One data line, the last before the blank line, is what all providers send.
-        data = event[start + 5 : -2]
-        if b"\n" not in data and b"\r" not in event:
-            return data.removeprefix(b" ")
+        end = event.find(b"\n", start)
+        if end == len(event) - 2 and event[end + 1] == 0x0A and b"\r" not in event:
+            return event[start + 6 : end]
     values = [value for name, value in map(_field, (line for line, _ in _lines(event))) if name == b"data"]
     return b"\n".join(values) if values else None
 

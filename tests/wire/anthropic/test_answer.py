@@ -86,11 +86,7 @@ def test_text_is_restored_however_it_is_cut(end):
 def test_text_is_restored_at_every_split(sizes, places):
     """Deltas of any sizes, bytes cut anywhere: the same bytes come out, and the text is exact."""
     text = f"Q {MAIL.text} q QZ_ {HARD.text.lower()}QZ_{MAIL.text} {MAIL.text.replace('_', chr(92) + '_')} QZ"
-    pieces = []
-    for size in sizes:
-        pieces.append(text[:size])
-        text = text[size:]
-    data = stream(block(0, "text", [*pieces, text]))
+    data = stream(block(0, "text", pieces_of(text, sizes)))
     out = carried(codec(), cut(data, places))
     assert out == carried(codec(), [data])
     assert contents(out) == {0: f"Q {MAIL.value} q QZ_ {HARD.value}QZ_{MAIL.value} {MAIL.value} QZ"}
@@ -101,6 +97,36 @@ def test_tool_arguments_are_restored_and_escaped_once():
     arguments = json.dumps({"file_path": "/x", "content": f"p={HARD.text}"})
     out = every_way(codec, stream(call(0, "Write", letters(arguments))))
     assert json.loads(contents(out)[0]) == {"file_path": "/x", "content": f"p={HARD.value}"}
+
+
+def test_arguments_cut_within_escapes_are_the_same_at_every_cut():
+    """A backslash at a delta's end may become a letter: it waits, whether the deltas came together or not."""
+    arguments = '{"a":"C:\\\\dir\\n\\u0416","b":"' + MAIL.text.replace("Q", "\\u0051", 1) + '"}'
+    out = every_way(codec, stream(call(0, "Write", letters(arguments))))
+    assert json.loads(contents(out)[0]) == {"a": "C:\\dir\n\u0416", "b": MAIL.value}
+
+
+def pieces_of(text: str, sizes: list[int]) -> list[str]:
+    """Cut a text into pieces of these sizes, and the rest."""
+    pieces = []
+    for size in sizes:
+        pieces.append(text[:size])
+        text = text[size:]
+    return [*pieces, text]
+
+
+@pytest.mark.parametrize("tool", ["Write", "Bash"])
+@given(sizes=st.lists(st.integers(0, 9), max_size=60), places=CUTS)
+def test_arguments_are_restored_at_every_split(tool, sizes, places):
+    """Also JSON inside JSON, escapes that a delta cuts, and backslashes: the same bytes, and exact values."""
+    inner = json.dumps({"deep": f"{HARD.text} C:\\new q Q é", "again": MAIL.text})
+    arguments = json.dumps({"a": "C:\\dir\\", "content": inner, "u": "\u0416 Q"}).replace("QZ", "\\u0051Z", 1)
+    data = stream(call(0, tool, pieces_of(arguments, sizes)))
+    out = carried(codec(), cut(data, places))
+    assert out == carried(codec(), [data])
+    found = json.loads(contents(out)[0])
+    assert json.loads(found.pop("content")) == {"deep": f"{HARD.value} C:\\new q Q é", "again": MAIL.value}
+    assert found == {"a": "C:\\dir\\", "u": "\u0416 Q"}
 
 
 def test_arguments_are_judged_by_their_own_tool():

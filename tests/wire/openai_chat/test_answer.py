@@ -124,6 +124,20 @@ def test_trap_arguments_are_keyed_by_choice_and_index():
     assert set(asked) == {("file", "Write"), ("command", "Bash")}
 
 
+@given(sizes=st.lists(st.integers(0, 9), max_size=60), places=CUTS)
+def test_arguments_are_restored_at_every_split(sizes, places):
+    """Deltas of any sizes, bytes cut anywhere: the same bytes come out, and the values are exact."""
+    rest = json.dumps({"a": "C:\\dir\\", "content": f"{HARD.text} q Q", "u": "\u0416"}).replace("QZ", "\\u0051Z", 1)
+    pieces = []
+    for size in sizes:
+        pieces.append(rest[:size])
+        rest = rest[size:]
+    data = stream(call(0, "Write", [*pieces, rest]))
+    out = carried(codec(), cut(data, places))
+    assert out == carried(codec(), [data])
+    assert json.loads(contents(out)[0, 0]) == {"a": "C:\\dir\\", "content": f"{HARD.value} q Q", "u": "\u0416"}
+
+
 def test_several_choices_hold_back_each_for_itself():
     """With n > 1, also with several choices in one event."""
     half = len(MAIL.text) // 2

@@ -15,7 +15,7 @@ import msgspec
 from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
 from poundlock.wire.body import parse, write
-from poundlock.wire.events import NOTHING, EventCodec, Typed, reparse
+from poundlock.wire.events import NOTHING, EventCodec, Steady, Typed, reparse
 
 if TYPE_CHECKING:
     from poundlock.core.stream import Channel, Homeward
@@ -47,6 +47,7 @@ class _Event(msgspec.Struct):
 
 
 _typed = Typed(_Event)
+_typed_run = Typed(list[_Event])
 
 
 def is_call(kind: object) -> bool:
@@ -114,6 +115,7 @@ class AnswerCodec(EventCodec):
     """A streamed answer: one channel for each open content block."""
 
     marks: ClassVar[tuple[re.Pattern[bytes], ...]] = (re.compile(rb"tool_use"),)
+    breaks: ClassVar[tuple[re.Pattern[bytes], ...]] = (re.compile(rb"event: (?:content_block_st|message|ping)"),)
 
     def __init__(self, homeward: Homeward) -> None:
         """Restore with `homeward` what it was given."""
@@ -150,6 +152,26 @@ class AnswerCodec(EventCodec):
             if _restore_citation(citation, self._homeward):
                 return _changed(raw, data, "delta", {"citation": citation})
         return raw
+
+    def _steady(self, events: bytes, datas: list[bytes]) -> Steady | None:
+        parsed = _typed_run(events)
+        if not parsed or len(parsed) != len(datas) or parsed[0].delta is None:
+            return None
+        index, kind = parsed[0].index, parsed[0].delta.type
+        member = {"text_delta": "text", "input_json_delta": "partial_json"}.get(kind)
+        if member is None or (member == "partial_json" and index not in self._tools):
+            return None
+        texts: list[str] = []
+        for each in parsed:
+            delta = each.delta
+            if each.type != "content_block_delta" or each.index != index or delta is None or delta.type != kind:
+                return None
+            text = delta.text if member == "text" else delta.partial_json
+            if text is None:
+                return None
+            texts.append(text)
+        channel = self._text(index) if member == "text" else self._tools[index]
+        return Steady(channel, texts, ("delta", member))
 
     def _start(self, raw: bytes, data: bytes, index: int, block: _Block) -> bytes:
         changes: dict[str, Any] = {}

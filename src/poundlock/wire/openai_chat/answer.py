@@ -15,7 +15,7 @@ import msgspec
 from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
 from poundlock.wire.body import parse, write
-from poundlock.wire.events import NOTHING, EventCodec, Typed, reparse
+from poundlock.wire.events import NOTHING, EventCodec, Path, Steady, Typed, changed, reparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +56,8 @@ class _Chunk(msgspec.Struct):
 
 
 _typed = Typed(_Chunk)
+_typed_run = Typed(list[_Chunk])
 _TEXTS = ("content", "refusal")
-
-Path = tuple[str | int, ...]
 
 
 def restored(body: bytes, homeward: Homeward) -> bytes:
@@ -149,10 +148,33 @@ class _Part(NamedTuple):
     tool: str = ""
 
 
+def _step(chunk: _Chunk) -> tuple[_Place, str] | None:
+    """Say what an event adds to one text and where, if it does nothing else."""
+    if not chunk.choices or len(chunk.choices) != 1 or bytes(chunk.error) not in {b"", b"null"}:
+        return None
+    choice = chunk.choices[0]
+    delta = choice.delta
+    if delta is None or choice.finish_reason is not None or delta.refusal or delta.reasoning_content:
+        return None
+    if delta.function_call is not None:
+        return None
+    if not delta.tool_calls:
+        return (_Place(choice.index, "content"), delta.content) if delta.content else None
+    call = delta.tool_calls[0]
+    function = call.function
+    if len(delta.tool_calls) != 1 or delta.content or call.id or call.custom is not None:
+        return None
+    if function is None or function.name or function.arguments is None or function.input is not None:
+        return None
+    return _Place(choice.index, "function", call.index or 0, "arguments"), function.arguments
+
+
 class AnswerCodec(EventCodec):
     """A streamed answer: one channel for each text and each call of each choice."""
 
     marks: ClassVar[tuple[re.Pattern[bytes], ...]] = (re.compile(rb"tool_calls"), re.compile(rb"function_call"))
+
+    breaks: ClassVar[tuple[re.Pattern[bytes], ...]] = (re.compile(rb'"name"'), re.compile(rb'"finish_reason": ?"'))
 
     def __init__(self, homeward: Homeward) -> None:
         """Restore with `homeward` what it was given."""
@@ -182,7 +204,26 @@ class AnswerCodec(EventCodec):
         for at, choice in enumerate(chunk.choices):
             self._choice(choice, ("choices", at, "delta"))
         self._tell()
-        return b"".join(self._before) + (_changed(raw, data, self._changes) if self._changes else raw)
+        return b"".join(self._before) + (changed(raw, data, self._changes) if self._changes else raw)
+
+    def _steady(self, events: bytes, datas: list[bytes]) -> Steady | None:
+        parsed = _typed_run(events)
+        if not parsed or len(parsed) != len(datas):
+            return None
+        steps = [_step(chunk) for chunk in parsed]
+        first = steps[0]
+        if first is None or any(step is None or step[0] != first[0] for step in steps):
+            return None
+        place = first[0]
+        if place.call >= 0 and place not in self._open:
+            return None
+        channel = self._channel(place, "")
+        self._tell()
+        self._last = datas[-1]
+        path: Path = ("choices", 0, "delta", "content")
+        if place.call >= 0:
+            path = ("choices", 0, "delta", "tool_calls", 0, "function", "arguments")
+        return Steady(channel, [step[1] for step in steps if step is not None], path)
 
     def _choice(self, choice: _Choice, path: Path) -> None:
         """Restore in one choice's part of an event."""
@@ -268,14 +309,3 @@ class AnswerCodec(EventCodec):
         tree = {name: value for name, value in tree.items() if name not in {"choices", "usage", "obfuscation"}}
         tree["choices"] = [{"index": place.choice, "delta": place.delta(held), "finish_reason": None}]
         return framing.event(write(tree))
-
-
-def _changed(raw: bytes, data: bytes, changes: list[tuple[Path, str]]) -> bytes:
-    """Give the event with the texts at these paths changed."""
-    tree = reparse(data)
-    for path, text in changes:
-        holder = tree
-        for step in path[:-1]:
-            holder = holder[step]
-        holder[path[-1]] = text
-    return framing.with_data(raw, write(tree))
