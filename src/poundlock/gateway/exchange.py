@@ -332,6 +332,10 @@ class Exchange:
 
     def _decode(self, way: Way, request: Request) -> Body:
         """Decode the body; the query's values are inspected with it."""
+        if request.body and not http.is_json(request.headers):
+            raise ClientFault(
+                "The body's content type is not JSON in UTF-8.", advice="Send `content-type: application/json`."
+            )
         if way.route.treatment == "inspect" and request.body:
             body = way.wire.decode_request(way.route, request.body, request.header_map)
         elif request.body:

@@ -135,6 +135,20 @@ def content_type(headers: Iterable[tuple[str, str]]) -> str:
     return ""
 
 
+def is_json(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether a request says of its body what Poundlock reads: JSON in UTF-8 (RFC 8259 §8.1), or nothing.
+
+    Another charset, or a list of types, may make the other side read another text than the one that was inspected.
+    """
+    said = [value.lower() for name, value in headers if name.lower() == "content-type"]
+    if not said:
+        return True
+    kind, *parameters = (part.strip() for part in said[0].split(";"))
+    charsets = [part[8:].strip(' "') for part in parameters if part.startswith("charset=")]
+    plain = all(not part or part.startswith("charset=") for part in parameters)
+    return len(said) == 1 and kind == "application/json" and plain and all(c in {"utf-8", "utf8"} for c in charsets)
+
+
 def restorable(kind: str) -> bool:
     """Whether Poundlock can read an answer of this content type, and so restore in it."""
     return kind in READABLE
