@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 KEY = ScopeKey(scope="bench", mint=b"m" * 32, fingerprint=b"f" * 32)
 MAIL = mint("pii.email", "anna@example.org", KEY)
-WORDS = "the quick answer to a question about queues, equal parts and required quality, is quite short. ".split()
+SENTENCE = "the quick answer to a question about queues, equal parts and required quality, is quite short."
+WORDS = SENTENCE.split()
 EVENTS, CHUNK, RUNS = 40_000, 16_384, 5
 
 
