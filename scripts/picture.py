@@ -1,6 +1,6 @@
 """Draw docs/demo.svg: the terminal as `poundlock demo` leaves it, from a real run of it.
 
-Nothing in the picture may look like a live credential: values are made up from a seed, credentials elided in the middle.
+Nothing in the picture may look like a live credential: values are made up from a seed, credentials are elided.
 What differs from run to run (ids, times, codes of stand-ins) is replaced by something fixed: the same demo gives
 the same picture.
 
