@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from poundlock.core.detect.compilation import Compiled
     from poundlock.core.detect.engine import Detector
+    from poundlock.core.detect.names import Dictionary, Names
     from poundlock.core.detect.rules import Rule
 
 # Paths are texts here, and most imports late: this is on the way of every command that detects.
@@ -53,7 +54,7 @@ def _content(files: Iterable[str]) -> list[tuple[str, bytes]]:
             with open(path, "rb") as file:  # noqa: PTH123
                 out.append((name, file.read()))
         except OSError as fault:
-            raise ConfigFault(f"rule file {name} can't be read: {fault.strerror}") from fault
+            raise ConfigFault(f"the file {name} can't be read: {fault.strerror}") from fault
     return out
 
 
@@ -105,7 +106,7 @@ def _read(place: str) -> Compiled | None:
         return None
 
 
-def _write(place: str, compiled: Compiled) -> None:
+def _write(place: str, compiled: Compiled | Dictionary) -> None:
     """Put the set in its place in one step, readable by its owner only; give up quietly if that can't be."""
     import tempfile  # noqa: PLC0415
 
@@ -141,8 +142,45 @@ def load_compiled(extra: Iterable[Path | str] = (), *, cache: Path | str | None 
     return compiled
 
 
-def load_detector(extra: Iterable[Path | str] = (), *, cache: Path | str | None = None) -> Detector:
-    """Give a detector for the shipped rules and `extra` rule files. Raises: `ConfigFault`."""
+def load_detector(
+    extra: Iterable[Path | str] = (),
+    *,
+    names: Iterable[Path | str] = (),
+    hosts: Iterable[str] = (),
+    cache: Path | str | None = None,
+) -> Detector:
+    """Give a detector for the shipped rules, `extra` rule files, files of `names` (one a line) and internal `hosts`.
+
+    Raises: `ConfigFault`.
+    """
     from poundlock.core.detect.engine import Detector  # noqa: PLC0415
 
-    return Detector(load_compiled(extra, cache=cache))
+    return Detector(load_compiled(extra, cache=cache), names=_load_names(tuple(names), tuple(hosts), cache))
+
+
+def _load_names(files: tuple[Path | str, ...], hosts: tuple[str, ...], cache: Path | str | None) -> Names | None:
+    """Give the dictionary, compiled or from the cache; None where there are no names."""
+    if not files and not hosts:
+        return None
+    import hashlib  # noqa: PLC0415
+
+    import msgspec  # noqa: PLC0415
+
+    from poundlock.core.detect.names import Dictionary, Names, compile_names  # noqa: PLC0415
+
+    entries: list[str] = []
+    for name, data in _content(map(str, files)):
+        try:
+            lines = data.decode().splitlines()
+        except UnicodeDecodeError as fault:
+            raise ConfigFault(f"the file of names {name} is not UTF-8") from fault
+        entries.extend(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    given = hashlib.sha256(msgspec.json.encode([GENERATION, sys.version, os.uname(), entries, hosts])).hexdigest()
+    place = f"{cache_folder() if cache is None else cache}/names-{given[:32]}"
+    try:
+        with open(place, "rb") as file:  # noqa: PTH123
+            return Names(msgspec.msgpack.decode(file.read(), type=Dictionary))
+    except (OSError, msgspec.MsgspecError):
+        dictionary = compile_names(entries, hosts)
+        _write(place, dictionary)
+        return Names(dictionary)

@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.adapters import places
@@ -148,7 +147,9 @@ def _disk(settings: Settings) -> Check:
 def _rules(settings: Settings) -> Check:
     from poundlock.adapters import rulefiles
 
-    detector = rulefiles.load_detector(map(Path, settings.rules.files), cache=places.cache_folder())
+    detector = rulefiles.load_detector(
+        settings.rules.files, names=settings.rules.names, hosts=settings.rules.hosts, cache=places.cache_folder()
+    )
     return Check("ok", "rules", f"{len(detector.rules)} rules, digest {detector.digest[:12]}")
 
 

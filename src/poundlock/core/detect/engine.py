@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 DEEPEST = 3
 FORWARD = 400
+NARROW = 24
+"""Up to so many places, trying each costs less than a search that would run on through the whole window."""
 
 
 class Span(NamedTuple):
@@ -55,7 +57,7 @@ class Detector:
         known: Known | None = None,
     ) -> None:
         self.rules = compiled.rules
-        self.digest = compiled.digest
+        self.digest = compiled.digest + (names.digest if names else "")
         self._triggers = compiled.triggers
         self._purposes = compiled.purposes
         self._source = source or (Hyperscan(compiled.database) if compiled.database else Keywords(compiled.triggers))
@@ -87,9 +89,8 @@ class Detector:
             self._collect(text, hits, families, 0, spans)
         if key:
             self._keyed(text, key, families, spans)
-        if not spans:
-            return ()
-        return tuple(self._match(span) for span in self._settle(spans))
+        found = tuple(self._match(span) for span in self._settle(spans)) if spans else ()
+        return self._names.add(text, found, families) if self._names else found
 
     def _match(self, span: Span) -> Match:
         rule = self.rules[span.rule]
@@ -138,7 +139,12 @@ class Detector:
                 return
             low = max(low, before)
             high = end + FORWARD
-            found = pattern.search(text, low, high)
+            if end - low <= NARROW:
+                # A later start has a hit of its own, so the few places before this one's end are all there is to try.
+                match = pattern.match
+                found = next((found for at in range(low, end) if (found := match(text, at, high))), None)
+            else:
+                found = pattern.search(text, low, high)
             if found is None:
                 # Every start that had room to end within the window has been tried for good.
                 done[which] = max(before, high - max(trigger.most, FORWARD))
