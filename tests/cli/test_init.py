@@ -115,3 +115,18 @@ def test_a_wrong_configuration_is_named(home, capsys, text, said):
     path.write_text(text)
     assert main(["doctor", "--config", str(path)]) == 1
     assert said in capsys.readouterr().out
+
+
+def test_a_credential_names_human_tool_and_team(home, capsys):
+    """What is registered with it stands beside its digest."""
+    assert main(["init", "--credential", "ci", "--human", "ada", "--tool", "nightly", "--team", "data"]) == 0
+    token = capsys.readouterr().out.strip()
+    found = Credentials(home / ".local/state/poundlock/credentials.json").find(token)
+    assert (found.name, found.human, found.tool, found.team) == ("ci", "ada", "nightly", "data")
+
+
+def test_options_of_a_credential_alone_are_refused(home, capsys):
+    """`--tool` without `--credential` would do nothing, silently: it is a fault."""
+    assert main(["init", "--tool", "nightly"]) == 2
+    assert "--credential" in capsys.readouterr().err
+    assert not (home / ".config").exists()

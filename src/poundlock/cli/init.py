@@ -10,6 +10,7 @@ from poundlock import config
 from poundlock.adapters import places
 from poundlock.adapters.credentials import Credentials
 from poundlock.core.errors import ConfigFault
+from poundlock.core.tools import UNREGISTERED
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +22,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--config", help="where to write it")
     parser.add_argument("--print", action="store_true", help="only print the configuration with every default")
     parser.add_argument("--credential", metavar="NAME", help="only make a credential of this name, and print it once")
+    parser.add_argument("--human", help="whose credential it is (default: you)")
+    parser.add_argument(
+        "--tool", metavar="ID", help="the tool that it registers, claude-code for example (default: none)"
+    )
+    parser.add_argument("--team", metavar="NAME", help="the team that its holder belongs to")
     parser.add_argument("--revoke", metavar="NAME", help="only end the credential of this name")
 
 
@@ -37,8 +43,18 @@ def run(args: argparse.Namespace) -> int:
                 raise ConfigFault("There is no credential of this name.")
             sys.stdout.write(f"ended: {args.revoke}\n")
             return 0
-        sys.stdout.write(credentials.add(name=args.credential, human=getpass.getuser()) + "\n")
+        sys.stdout.write(
+            credentials.add(
+                name=args.credential,
+                human=args.human or getpass.getuser(),
+                tool=args.tool or UNREGISTERED,
+                team=args.team or "",
+            )
+            + "\n"
+        )
         return 0
+    if args.human or args.tool or args.team:
+        raise ConfigFault("--human, --tool and --team belong to a credential.", advice="Add --credential NAME.")
     path = places.config_path(args.config)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
