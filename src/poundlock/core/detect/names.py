@@ -122,7 +122,7 @@ def _pattern(name: str) -> str:
     size = sum(map(len, words))
     if size < SHORTEST or len(name) > LONGEST:
         raise ConfigFault(
-            f"a name has up to {LONGEST} characters, {SHORTEST} of them letters or digits; one of {len(name)} does not fit",
+            f"a name has up to {LONGEST} characters, {SHORTEST} of them letters or digits; one of {len(name)} does not",
             advice="Take it out of the file that rules.names lists.",
         )
     return _JOINT.join(re.escape(word) for word in words)
