@@ -144,9 +144,25 @@ class HttpUpstreamResponse:
             (name.lower(), value) for name, value in response.headers.items() if name.lower() not in dropped
         ]
         self._response = response
+        self._closed: asyncio.Future[None] | None = None
         connection = response.connection
         if connection is not None and connection.protocol is not None:
             connection.protocol.read_timeout = between
+            self._closed = connection.protocol.closed
+        if self._closed is not None:
+            self._closed.add_done_callback(self._lost)
+            self._closed.remove_done_callback(_heard)  # once a connection, not once a request
+            self._closed.add_done_callback(_heard)
+
+    def _lost(self, _closed: asyncio.Future[None]) -> None:
+        """Wake who reads when the connection is gone.
+
+        aiohttp 3.14 closes the connection over a chunk that it can't parse, but doesn't tell the body's reader, who
+        would wait for ever: it has stopped the timer of `sock_read` too.
+        """
+        content = self._response.content
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError())
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives, content codings undone. Raises: `UpstreamFault` when the connection breaks."""
@@ -158,17 +174,26 @@ class HttpUpstreamResponse:
                     yield piece
         except TimeoutError:
             raise UpstreamFault("The provider has been silent for too long.", advice=_AGAIN) from None
-        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError):
+        except (aiohttp.ClientError, OSError, RuntimeError, asyncio.IncompleteReadError):
+            # RuntimeError is what aiohttp says to who reads on a connection that is gone.
             raise UpstreamFault(_CLOSED, advice=_AGAIN) from None
         if decoder is not None:
             decoder.finish()
 
     async def close(self) -> None:
         """End the call. A connection with an answer read to its end is kept for the next; any other is closed."""
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._lost)
         if self._response.content.is_eof():
             self._response.release()
         else:
             self._response.close()
+
+
+def _heard(closed: asyncio.Future[None]) -> None:
+    """Take note of how a connection ended, which asyncio would otherwise log as an error that nobody took."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 def _slow(fault: TimeoutError) -> UpstreamFault:
