@@ -72,16 +72,18 @@ CONNECT = Expression(
 QUOTE = Expression(r"[rbufRBUF@$L]{0,2}(\\{0,7})(\"\"\"|'''|[\"'`]|&quot;|&\#34;|%22|\\u0022|“|‘|«)|(\*\*|__)")
 BARE = Expression(r"[^\s\"'`<>,;|\\“”]{1,512}")
 CLOSERS = {"“": "”", "‘": "’", "«": "»"}
-COMMAND = Expression(r"(?:^|[\s\"'])--?[\w-]*$")
 SETTING = Expression(
-    r"(?:(?:^|\n)[ \t]*(?:requirepass|masterauth|password|passwd|secret|token|api[_-]?key|auth[_-]?token|\S*_(?:password|secret|token|key))"
-    r"|\b(?:login|user|username|machine|ENV|ARG|export|set|setx|SET)\s+(?:\S+\s+)?[\w.-]+)$",
+    r"(?:requirepass|masterauth|password|passwd|secret|token|api[_-]?key|auth[_-]?token|\w*_(?:password|secret|token|key))$",
     re.IGNORECASE,
 )
-ENV_LINE = Expression(
-    r"(?:^|[\n;&|`\"'(])[ \t]*(?:export |set |ENV |SET |setx |-e |--env |\$env:|\+|-|> )?[ \t]*[A-Za-z_.][\w.\-]*$"
-)
+# Words after which a name and its value stand apart by a space alone (netrc, Dockerfile, shell).
+LEADS = ("login", "user", "username", "machine", "ENV", "ARG", "export", "set", "setx", "SET")
+ASSIGNERS = ("export", "set", "ENV", "ARG", "SET", "setx", "-e", "--env", "+", "-", ">", "env", "local", "declare")
 SPACED_WORDS = Expression(r"(?:[^\W\d_]{2,}[ ,.!?:'’]+){1,}[^\W\d_]*[ ,.!?:'’]*")
+PROSE = Expression(
+    r"[ \t]{1,3}(?:for|of|to|für|de|del|da|pour|para|[Oo]n|at|in|is|was|are|be|will|set|changed|reset|as|now|ist|lautet|est|es"
+    r"|[eé]|är|è)[ ]"
+)
 CALLING = Expression(r"[\w$.:>-]+[(\[]|[{<(]")
 DOTTED = Expression(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)+")
 PIECES = Expression(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^A-Za-z0-9]+")
@@ -101,7 +103,7 @@ class Reading(NamedTuple):
 
 def _packed(reading: Reading) -> bool:
     """Say whether name and value touch their `=`, as in environment files, and unlike in code."""
-    return reading.connector == "=" and ENV_LINE.search(reading.line) is not None
+    return reading.connector == "=" and _env(reading.line, reading.name)
 
 
 def strength(name: str) -> int:
@@ -113,6 +115,25 @@ def strength(name: str) -> int:
     if MIDDLE.search(name):
         return SECRET
     return WEAK
+
+
+def _env(line: str, name: str) -> bool:
+    """Say whether a name stands where environment files, shells and settings put one: first on its line or in quotes."""
+    before = line[: len(line) - len(name)].rstrip(" \t")
+    if not before or before[-1] in "\n;&|`\"'(" or name.startswith("$env:"):
+        return True
+    return before.rpartition("\n")[2].strip(" \t\"'`(").rpartition(" ")[2] in ASSIGNERS
+
+
+def _spaced(line: str, name: str) -> bool:
+    """Say whether a space alone may connect a name with its value: a flag, or a setting's line."""
+    if name.startswith("-"):
+        return True
+    before = line[: len(line) - len(name)].rstrip(" \t\"'")
+    if not before or before[-1] == "\n":
+        return SETTING.match(name) is not None
+    words = before.rpartition("\n")[2].split()
+    return words[-1] in LEADS or (len(words) > 1 and words[-2] in LEADS)
 
 
 def read(text: str, end: int) -> Reading | None:
@@ -127,13 +148,19 @@ def read(text: str, end: int) -> Reading | None:
         stop = tail.end() if tail else end
         if stop > end and text[stop - 1] in ".-":
             stop -= 1
+    following = text[stop : stop + 2]
+    if following[:1] == " " and following[1:].isalnum() and PROSE.match(text, stop) is None:
+        # A word after a word: most of what is said about tokens and passwords.
+        line = text[max(0, stop - 80) : stop]
+        if not _spaced(line, _name(line)):
+            return None
     connect = CONNECT.match(text, stop)
     if connect is None:
         return None
     how = connect.lastgroup or ""
     at = connect.end()
-    opening = QUOTE.match(text, at)
     low = stop - 80 if stop > 80 else 0
+    opening = QUOTE.match(text, at)
     if opening is None:
         if how in ("comma", "call"):
             return None
@@ -144,24 +171,26 @@ def read(text: str, end: int) -> Reading | None:
         if close - start < 4:
             return None
         line = text[low:stop]
+        name = _name(line)
         if how == "space":
-            if not (COMMAND.search(line) or SETTING.search(line)) or not _lone(text, close, line):
+            if not _spaced(line, name) or not _lone(text, close, line):
                 return None
-        elif how == "xml" and (text[close : close + 2] != "</" or "<" not in line):
+        elif how == "xml":
+            if text[close : close + 2] != "</" or "<" not in line:
+                return None
+        elif text[start] in "([{*<" and text[close - 1 : close + 1] != "}>":
             return None
         if how != "xml":
-            close = _trim(text, start, close, line, how)
-        return Reading(_name(line), start, close, quoted=False, how=how, line=line, connector=connect.group())
+            close = _trim(text, start, close, line, name, how)
+        return Reading(name, start, close, quoted=False, how=how, line=line, connector=connect.group())
     line = text[low:stop]
+    name = _name(line)
     start = opening.end()
     if how == "comma":
         # Only a call that sets something: `define("DB_PASSWORD", "…")`, never a list of words.
-        name = _name(line)
-        if not connect["close"] or not re.search(r"\(\s*[\"'`\\]{1,4}$", line[: len(line) - len(name)]):
+        if not connect["close"] or not line[: len(line) - len(name)].rstrip("\"'`\\").endswith(("(", "( ")):
             return None
-    elif how == "xml" or (
-        how == "space" and not (COMMAND.search(line) or SETTING.search(line) or connect["close"] == "")
-    ):
+    elif how == "xml" or (how == "space" and connect["close"] and not _spaced(line, name)):
         return None
     delimiter = opening.group(3) or opening.group(1) + CLOSERS.get(opening.group(2), opening.group(2))
     close = text.find(delimiter, start, start + 700)
@@ -178,7 +207,7 @@ def read(text: str, end: int) -> Reading | None:
         return None
     if how == "comma" and text[close + 1 : close + 2] not in (")", ","):
         return None
-    return Reading(_name(line), start, close, quoted=True, how=how, line=line, connector=connect.group())
+    return Reading(name, start, close, quoted=True, how=how, line=line, connector=connect.group())
 
 
 def _name(line: str) -> str:
@@ -197,7 +226,7 @@ def _lone(text: str, close: int, line: str) -> bool:
     )
 
 
-def _trim(text: str, start: int, close: int, line: str, how: str) -> int:
+def _trim(text: str, start: int, close: int, line: str, name: str, how: str) -> int:
     value = text[start:close]
     if how == "encoded":
         cut = re.search(r"%(?:26|22|27|2C|3B|7D|20|0A)|&", value)
@@ -206,7 +235,7 @@ def _trim(text: str, start: int, close: int, line: str, how: str) -> int:
         return start + len(value.rstrip(".,;:!?)]}”。，"))
     if "&" in value or ")" in value or "]" in value or "}" in value:
         cut = re.search(r"&(?=[\w.%-]{1,40}=)", value)
-        if cut is None and not ENV_LINE.search(line):
+        if cut is None and not _env(line, name):
             cut = re.search(r"[&)\]}]", value)
         if cut:
             value = value[: cut.start()]
@@ -218,16 +247,13 @@ def plausible(reading: Reading, value: str) -> bool:
     size = len(value)
     if size < 4 or size > 600:
         return False
-    if not reading.quoted:
-        if value[0] in "([{*<" and (value[0] != "<" or reading.how != "assign"):
-            return False
-        if value.isidentifier() and value.isalpha() and reading.how not in ("assign", "xml", "space"):
-            return False
-        if CALLING.match(value) and not (
-            reading.how == "assign" and reading.line.endswith(reading.name) and _packed(reading)
-        ):
-            return False
-    return True
+    if reading.quoted:
+        return True
+    if value.isalpha() and reading.how not in ("xml", "space", "prose"):
+        return reading.how == "assign" and size >= 6 and _env(reading.line, reading.name)
+    if DOTTED.fullmatch(value) and scoring.surprise(value) < 4.9:
+        return False
+    return not CALLING.match(value) or _packed(reading)
 
 
 def judge(reading: Reading, value: str, level: int, following: str) -> float:
@@ -253,7 +279,7 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
     letters = scoring.IDENTIFIER.fullmatch(bare) is not None
     figures = any("0" <= char <= "9" for char in value)
     bits = scoring.surprise(value)
-    tight = reading.how in ("assign", "xml") and ENV_LINE.search(reading.line) is not None
+    tight = reading.how in ("assign", "xml") and _env(reading.line, reading.name)
     if not reading.quoted:
         if following in ("(", "["):
             return 0.0
