@@ -11,7 +11,9 @@ from poundlock.core.errors import ConfigFault
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
+    from poundlock.config import Settings
     from poundlock.core.model import Record
 
 
@@ -41,13 +43,28 @@ def run(args: argparse.Namespace) -> int:
         for record in records:
             sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
         return 0
+    words = _words(settings)
     for record in records:
-        sys.stdout.write(_TELL.get(record.kind, other)(record))
+        sys.stdout.write(
+            exchange(record, words) if record.kind == "exchange" else _TELL.get(record.kind, other)(record)
+        )
     return 0
 
 
-def exchange(record: Record) -> str:
-    """Give the text about an exchange's decision."""
+def _words(settings: Settings) -> dict[str, str]:
+    """Give what each policy in force says as its reason; none where the policies can't be read."""
+    from poundlock.adapters import policyfiles
+    from poundlock.core.errors import Fault
+
+    try:
+        policies = policyfiles.load(settings.policy.files, default=settings.policy.default_pack)
+    except Fault:
+        return {}
+    return {policy.id: policy.told().reason for policy in policies.policies}
+
+
+def exchange(record: Record, words: Mapping[str, str]) -> str:
+    """Give the text about an exchange's decision; `words` are the reasons of policies by id."""
     body = record.body
     principal, destination, decision = body["principal"], body["destination"], body["decision"]
     claimed = " (claimed)" if principal["tool_claimed"] else ""
@@ -61,7 +78,7 @@ def exchange(record: Record) -> str:
         ),
         f"  decision  {decision['rung']}" + (f", would be {decision['would']}" if decision["would"] else ""),
     ]
-    lines += [f"  because   policy {policy}" for policy in decision["reasons"]]
+    lines += [f"  because   {words.get(policy, '')} (policy {policy})" for policy in decision["reasons"]]
     lines += [f"  error     {error}" for error in decision["errors"]]
     for row in body["findings"]:
         lines.append(
@@ -106,7 +123,7 @@ def other(record: Record) -> str:
     return f"{record.id}  {_time(record.at)}  record {record.seq}: {record.kind}\n"
 
 
-_TELL = {"exchange": exchange, "closing": closing, "refused": refused}
+_TELL = {"closing": closing, "refused": refused}
 
 
 def _kinds(counts: dict[str, Any]) -> str:
