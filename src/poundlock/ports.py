@@ -59,6 +59,16 @@ class AuditLog(Protocol):
         Raises: `Fault` (status 500) when they could not be made durable. Nothing of the entry is stored then.
         """
 
+    def later(self, draft: Draft) -> None:
+        """Write a record that nobody waits for: with the next commit, within a moment, or when the log is closed.
+
+        A crash in that moment loses it. It never raises; what can't be written is counted in `lost`.
+        """
+
+    @property
+    def lost(self) -> int:
+        """How many of the records that nobody waited for could not be written."""
+
     async def find(self, id: str) -> Sequence[Record]:  # noqa: A002 (the word that records use)
         """Give the records with this decision id, oldest first."""
 

@@ -37,7 +37,11 @@ FILE = "poundlock.db"
 PATIENCE = 10.0
 """Seconds that an entry may wait for its turn (another worker hangs, the file is locked) until it is refused."""
 
+LATER = 0.2
+"""Seconds after which records that nobody waits for are written, when no commit took them along before."""
+
 _SCOPES = 4096
+_LATE = 256
 _UNKNOWN = 2**63
 
 
@@ -67,6 +71,9 @@ class SqliteStore:
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="poundlock-reader")
         self._memory = Memory()
         self._sealings: OrderedDict[str, tuple[bytes, Sealing]] = OrderedDict()
+        self._late: list[Waiter] = []
+        self._alarm: asyncio.TimerHandle | None = None
+        self.lost = 0
 
     async def open(self) -> None:
         """Make or open the file, bring it up to date, and start the writer. Raises: `Fault`, `ConfigFault`."""
@@ -82,6 +89,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Write what is queued, sign a last head, close the file. Raises: `Fault` when the writer doesn't end."""
+        self._write_late()
         # Readers first: the last connection to close moves the write-ahead log into the database, if it may write.
         await asyncio.to_thread(self._readers.shutdown)
         self._reader.close()
@@ -111,6 +119,40 @@ class SqliteStore:
                 self._sealings.pop(entry.scope, None)  # it may have been destroyed by another worker: look again
             raise
         return committed
+
+    def later(self, draft: Draft) -> None:
+        """Write a record that nobody waits for: with the next commit, after `LATER` seconds, or at close.
+
+        A sync of its own for each would double what an exchange costs. It never raises: see `lost`.
+        """
+        try:
+            job = Append(_written(draft), "", "", b"", (), ())
+        except Fault:
+            self.lost += 1
+            return
+        self._late.append(Waiter(job, self._settle))
+        if len(self._late) >= _LATE:
+            self._write_late()
+        elif self._alarm is None:
+            self._alarm = self._loop.call_later(LATER, self._write_late)
+
+    def _write_late(self) -> None:
+        """Queue the records that nobody waits for."""
+        late = self._taken_along()
+        if not late:
+            return
+        try:
+            self._writer.put(*late)
+        except Fault:
+            self.lost += len(late)
+
+    def _taken_along(self) -> list[Waiter]:
+        """Give the records that nobody waits for, no longer kept here."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        late, self._late = self._late, []
+        return late
 
     async def scope_key(self, scope: str) -> ScopeKey:
         """Give the keys of `scope`, making and sealing them durably on first use. Raises: `Fault`."""
@@ -187,7 +229,12 @@ class SqliteStore:
         """Queue a job and wait until it is durable, or refused."""
         future: asyncio.Future[object] = self._loop.create_future()
         waiter = _Waiting(job, self._settle, future, entry)
-        self._writer.put(waiter)
+        late = self._taken_along()
+        try:
+            self._writer.put(*late, waiter)
+        except Fault:
+            self.lost += len(late)
+            raise
         timer = self._loop.call_later(self._patience, self._lose_patience, waiter)
         try:
             result = await future
@@ -216,6 +263,7 @@ class SqliteStore:
         for outcome in outcomes:
             waiter = outcome.waiter
             if not isinstance(waiter, _Waiting):
+                self.lost += outcome.fault is not None
                 continue
             if outcome.fault is None and waiter.entry is not None:
                 self._remember(waiter.entry)

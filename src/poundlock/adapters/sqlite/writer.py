@@ -131,11 +131,11 @@ class Writer:
             else:
                 return
 
-    def put(self, waiter: Waiter) -> None:
-        """Queue a job. Raises `Fault` (status 500) when nobody would ever do it."""
+    def put(self, *waiters: Waiter) -> None:
+        """Queue jobs, for one transaction if it has room. Raises `Fault` (status 500) when nobody would ever do it."""
         with self._ready:
             if self._dead is None and self._thread.is_alive() and not self._stopping:
-                self._queue.append(waiter)
+                self._queue.extend(waiters)
                 self._ready.notify()
                 return
         if self._dead is not None:
