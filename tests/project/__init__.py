@@ -1,0 +1,1 @@
+"""Tests of the project itself: its import rules, its purity, its skips, its documents."""
