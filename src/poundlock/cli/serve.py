@@ -39,7 +39,7 @@ BACKLOG = 2048
 CONNECTIONS = 2048
 """Open connections a worker; further ones wait in the socket's queue."""
 HEAD = 131_072
-"""Largest request head in bytes, and the server's read buffer: a body of 200 kB comes in a few pieces."""
+"""Largest request head in bytes (the server may take one read more), and the read buffer for bodies."""
 HEAD_TIME = 30_000
 """Milliseconds for a request head to arrive; the server counts the idle time of a kept connection in."""
 LAST = 5.0
