@@ -13,6 +13,8 @@ import string
 import urllib.parse
 from typing import TYPE_CHECKING
 
+import ahocorasick
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -88,12 +90,22 @@ def forms(value: str) -> Iterator[bytes]:
 
 
 def found(data: bytes, values: Iterable[str]) -> list[str]:
-    """Give the values that stand in `data` in any form."""
-    return [value for value in dict.fromkeys(values) if any(form in data for form in set(forms(value)))]
+    """Give the values that stand in `data` in any form: one pass, however many there are."""
+    automaton = ahocorasick.Automaton()
+    for value in dict.fromkeys(values):
+        for form in forms(value):
+            automaton.add_word(form.decode("latin-1"), value)
+    if not len(automaton):
+        return []
+    automaton.make_automaton()
+    return list(dict.fromkeys(value for _, value in automaton.iter(data.decode("latin-1"))))
 
 
 def sweep(folder: Path, values: Iterable[str] | None = None) -> list[str]:
-    """Search every file under a folder, sockets and the like left out; give the names of those that hold a value."""
+    """Search every file under a folder; give the names of those that hold a value, in the order of their names."""
     values = made if values is None else list(values)
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [str(path.relative_to(folder)) for path in files if found(path.read_bytes(), values)]
+    data = {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    if not found(b"\0".join(data.values()), values):
+        return []
+    return [name for name, content in data.items() if found(content, values)]

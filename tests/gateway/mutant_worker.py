@@ -11,11 +11,13 @@ import contextlib
 import multiprocessing
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from poundlock.adapters import credentials
 from poundlock.adapters.sqlite import SqliteStore
+from poundlock.adapters.sqlite.writer import Writer
 from poundlock.cli.main import main
 from poundlock.core import conversation, pipeline, restorers, stream, surrogates
 from poundlock.core.conversation import KnownValues
@@ -123,6 +125,12 @@ def holds_nothing_back() -> None:
 def loses_what_it_held() -> None:
     """Promise 5: what was held back is forgotten when an answer ends."""
     events.EventCodec.finish = lambda _self: b""  # type: ignore[method-assign]
+
+
+@mutant
+def ends_no_event() -> None:
+    """Promise 5: when an answer breaks in the middle of an event, what follows is glued to it."""
+    framing.whole = lambda data: data
 
 
 @mutant
@@ -284,6 +292,31 @@ def prints_its_errors() -> None:
         return look(document, *rest, **more)
 
     exchange.pipeline.inspect = patched
+
+
+@mutant
+def turns_read_only() -> None:
+    """No mutant but a fault to test with: the database can't be written while a file `fault` is there."""
+    begin = Writer._begin
+
+    def patched(self: Writer, connection: Any) -> None:
+        connection.execute(f"PRAGMA query_only = {int(Path('fault').exists())}")
+        begin(self, connection)
+
+    Writer._begin = patched  # type: ignore[method-assign]
+
+
+@mutant
+def loses_its_writer() -> None:
+    """A fault to test with: the thread that writes dies when a file `fault` is there."""
+    begin = Writer._begin
+
+    def patched(self: Writer, connection: Any) -> None:
+        if Path("fault").exists():
+            raise KeyboardInterrupt
+        begin(self, connection)
+
+    Writer._begin = patched  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tests.gateway.dialects import Dialect
+    from tests.provider.journal import Seen
 
 ROOT = Path(__file__).resolve().parents[2]
 SURROGATE = re.compile(r"QZ_(?:[A-Z0-9]{1,11}_){1,4}[2-9A-HJKMNP-TV-Z]{12}")
@@ -234,15 +235,19 @@ class Gate:
 
     def leaks(self) -> list[str]:
         """Give what holds a made-up value: files that the gateway wrote, and requests that the provider received."""
-        places = canary.sweep(self.folder)
-        for seen in self.mock.requests():
-            data = seen.body + json.dumps(seen.headers).encode() + seen.path.encode()
-            with contextlib.suppress(ValueError):
-                # Escapes undone, so that no spelling of a string hides a value.
-                data += json.dumps(json.loads(seen.body), ensure_ascii=False).encode("utf-8", "surrogatepass")
-            if canary.found(data, canary.made):
-                places.append(f"request {seen.number}")
+        places = canary.sweep(self.folder) + (canary.sweep(self.state.resolve()) if self.state.is_symlink() else [])
+        received = {f"request {seen.number}": _spelt(seen) for seen in self.mock.requests()}
+        if canary.found(b"\0".join(received.values()), canary.made):
+            places += [name for name, data in received.items() if canary.found(data, canary.made)][:5]
         return places
+
+
+def _spelt(seen: Seen) -> bytes:
+    """Give all of a request, its body also with its escapes undone, so that no spelling of a string hides a value."""
+    data = seen.body + json.dumps(seen.headers).encode() + seen.path.encode()
+    with contextlib.suppress(ValueError):
+        data += json.dumps(json.loads(seen.body), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return data
 
 
 def _read(row: Any) -> dict[str, Any]:

@@ -220,18 +220,20 @@ def dies_inside(gate: Gate, dialect: Dialect, piece: str) -> None:
     gate.mock.play(ECHO)
     gate.ask(dialect, dialect.body(f"My key is {key}."))
     (stand_in,) = SURROGATE.findall(dialect.last(gate.newest()))
-    begun = stand_in[:9] if piece == "surrogate" else f"{stand_in[:9]}"
+    begun = stand_in[:9]
     texts = [{"text": f"a {stand_in} b {begun}"}, {"text": "never"}]
     opening = 4 if dialect is ANTHROPIC else 2
     drop = {"events": opening, "bytes": 0 if piece == "surrogate" else 30}
     gate.mock.play({"turns": [{"blocks": texts, "drop": drop}]})
     answer = gate.ask(dialect, dialect.body(f"My key is {key}.", stream=True))
     assert answer.status == 200
-    assert dialect.text(answer.body.replace(b"event: error", b"event:error")) == f"a {key} b {begun}"
+    assert dialect.text(answer.body) == f"a {key} b {begun}"
     last = dialect.events(answer.body)[-1]
     message = str(last["error"]["message"])
     assert "ended before its answer was complete" in message
     assert (last.get("type") == "error") == (dialect is ANTHROPIC)
+    assert b"\n\n" + (b"event: error\n" if dialect is ANTHROPIC else b"") + b'data: {"' in answer.body[-400:]
+    assert answer.body.count(b"data:") == answer.body.count(b"\n\n")
     assert gate.record(answer.id, "closing")["ended"] == "upstream broke"
 
 
@@ -245,6 +247,12 @@ def test_upstream_dies_mutant(broken: Broken) -> None:
     """A gateway that forgets what it held is caught."""
     with broken("loses_what_it_held") as gate:
         dies_inside(gate, ANTHROPIC, "surrogate")
+
+
+def test_upstream_dies_in_an_event_mutant(broken: Broken) -> None:
+    """A gateway that lets the broken event take the error in is caught."""
+    with broken("ends_no_event") as gate:
+        dies_inside(gate, OPENAI, "event")
 
 
 def test_upstream_dies_before_its_answer(gate: Gate, dialect: Dialect) -> None:

@@ -19,7 +19,7 @@ from poundlock.core.model import Context, Destination, Document, Draft, Rung, Sc
 from poundlock.core.stream import Homeward, StreamScanner
 from poundlock.gateway import http
 from poundlock.ports import Entry
-from poundlock.wire import registry
+from poundlock.wire import framing, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,7 +106,6 @@ class Exchange:
         self.memo = memo
         self.keys = keys
         self.new_id = new_id
-        self._closing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, request: Request, respond: Respond) -> None:
         """Take one request to its end: an answer, or a refusal. A client that goes away cancels this call."""
@@ -234,9 +233,10 @@ class Exchange:
                     home.received += len(chunk)
                     await home.give(respond, codec.feed(chunk))
             except UpstreamFault as fault:
-                # What was held back belongs to the client, and then it is told that this was not the end.
+                # What was held back belongs to the client, and then it is told that this was not the end. An event
+                # that never became whole is left out: it would take the error in, and the client would miss it.
                 home.ended = "upstream broke"
-                await home.give(respond, codec.finish() + way.wire.broken(fault.message))
+                await home.give(respond, framing.whole(codec.finish()) + way.wire.broken(fault.message))
                 await respond.end()
                 return
             await home.give(respond, codec.finish())
@@ -264,22 +264,7 @@ class Exchange:
             },
         )
 
-        async def write() -> None:
-            try:
-                await self.log.commit(Entry(draft=draft))
-            except Fault:
-                self.unclosed += 1
-
-        task = asyncio.get_running_loop().create_task(write())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    unclosed = 0
-    """Closing records that could not be written; exchanges themselves refuse when theirs can't."""
-
-    async def close(self) -> None:
-        """Wait for the closing records that are under way."""
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        self.log.later(draft)
 
     async def _stopped(self, respond: Respond, held: Held, verdict: Verdict) -> None:
         """Tell the client what was stopped, why, and what to do instead."""

@@ -126,7 +126,7 @@ class EventCodec:
         self._homeward.close()
         if last == rest:
             return held + rest
-        return last + b"\n\n" + held if held else last
+        return last + b"\n\n" + held
 
     def _relayed(self, whole: bytes) -> bytes:
         """Give what goes on instead of some whole events."""

@@ -44,6 +44,11 @@ def last_blank(data: bytes | bytearray, start: int = 0, stop: int | None = None)
     return end
 
 
+def whole(data: bytes) -> bytes:
+    """Give `data` without the event at its end that is not whole; what went out before may be cut, so it is ended."""
+    return data[: max(last_blank(data), 0)] or b"\n\n"
+
+
 def _certain(data: bytes | bytearray) -> int:
     """Give how far `data` can be judged: a CR at its end may still become CR LF."""
     return len(data) - data.endswith(b"\r")
