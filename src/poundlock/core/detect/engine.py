@@ -187,7 +187,7 @@ class Detector:
     def _judge(self, reading: lexical.Reading, value: str, following: str, spans: list[Span]) -> None:
         if not lexical.plausible(reading, value):
             return
-        level = lexical.strength(reading.name)
+        level = lexical.strength(reading.name, reading.line)
         if not level:
             return
         for which in self._candidates(reading) if len(value) >= 12 else ():

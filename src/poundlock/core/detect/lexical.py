@@ -25,17 +25,18 @@ WORDS = (
     "|admin[-_ .]?key|shared[-_ .]?key|storage[-_ .]?key|deploy[-_ .]?key|subscription[-_ .]?key|webhook"
     "|identified by|session[-_ .]?id|[-_.\"' \\n;?&]sid[\"']?[=:]|connect[.]sid|csrf|xsrf|[-_\"' ]jwt[\"']?[=:]"
     "|[-_.\"' \\n;?&]auth[\"']?[ ]?[=:]|authorization|signature[\"']?[ ]?[=:]|[?&]sig=|[-_\"'.]salt[\"']?[ ]?[=:]|hmac|[-_\"' ]t?otp[-_\"'=:]"
-    "|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code|[-_\"' ]psk[\"']?[ ]?[=:]|requirepass|masterauth|ssws "
+    "|[-_.\"' \\n({,]key[\"']?[ ]?[=:]|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code|[-_\"' ]psk[\"']?[ ]?[=:]|requirepass|masterauth|ssws "
 )
 EXPRESSION = f"(?i:{WORDS})"
 
 STRONG = Expression(
     r"passw(?:or)?d|passwd|passphrase|passcode|pwd|kennwort|passwort|contrase[nñ]a|mot[ _]de[ _]passe|mdp|senha|wachtwoord"
-    r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by|(?:^|[^a-z])p(?:ass|w)(?:$|[^a-z])|psk|wpa",
+    r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by|(?:^|[^a-z])p(?:ass|w)(?:$|[^a-z])|psk|wpa|requirepass|masterauth",
     re.IGNORECASE,
 )
+MANY = Expression(r"(?:mot[ _]de[ _]passe|identified by)[\s\"'`*]*$", re.IGNORECASE)
 MIDDLE = Expression(
-    r"secret|token|credential|(?:api|access|private|encryption|signing|master|account|auth|app|application|license|service"
+    r"secret|token|credential|session[-_ ]?id|(?:^|[^a-z])sid$|hmac|(?:api|access|private|encryption|signing|master|account|auth|app|application|license|service"
     r"|admin|shared|storage|deploy|subscription|webhook)[-_ .]?key|authorization|bearer",
     re.IGNORECASE,
 )
@@ -51,26 +52,42 @@ ABOUT = Expression(
     r"|Placeholder|Enabled|Required|Count|Limit|Prefix|Class|Text|Message|Validator|Strength|Status|Input|Form|Scope|Mode)$"
     r"|public[-_]?key|pubkey|primary[-_]?key|foreign[-_]?key|tokeniz|tokenis|next[-_]?token|page[-_]?token|max[-_]?token",
 )
-NAME = Expression(r"[\w$.\-/]*", re.ASCII)
-TAIL = Expression(r"[\w.\-]{0,40}(?:\[\w{0,20}\])?")
+NAME = Expression(r"[\w$.\-/]*")
+TAIL = Expression(r"[\w.\-]{0,40}(?:\[\w{0,20}\])?", re.ASCII)
 CONNECT = Expression(
     r"""(?P<close>(?:\\{0,7}["'`]|&quot;|&\#34;|%22|\\u0022|\*{1,2}|[\])}])*)
     (?:
       (?P<typed>\s?\??:\s?[A-Za-z_][\w.<>\[\]|?]{0,40}(?:\s\|\s\w{1,20})?\s{0,3}=\s{0,3})
-    | (?P<assign>[ \t]{0,12}(?:=>|:=|\?=|\|\|=|\+=|={1,3}|::?|->)[ \t]{0,12}(?:\n[ \t]{2,12}(?=["'`]))?)
+    | (?P<assign>[ \t]{0,12}(?:=>|:=|\?=|\|\|=|\+=|={1,3}|::?|->)[ \t]{0,12}(?:\*{2}[ \t]?|!!str[ ])?(?:\n[ \t]{2,12}(?=["'`]))?)
     | (?P<encoded>%3[AaDd](?:%20)?|\\u003[ad])
-    | (?P<xml>(?:\s[^<>]{0,60})?>\s{0,8}(?:<!\[CDATA\[|<(?:value|string)>)?)
     | (?P<valued>[,;]?\s{0,20}(?:-\s)?\\{0,3}["']?(?:value|Value|VALUE|content|val)\\{0,3}["']?\s?[:=]\s?)
+    | (?P<xml>(?:\s[^<>]{0,60})?>\s{0,8}(?:<!\[CDATA\[|<(?:value|string)>)?)
     | (?P<comma>[ \t]{0,3},[ \t\n]{0,12}(?=\\{0,3}["'`]))
     | (?P<call>[ \t]?\(\s{0,8}(?=\\{0,3}["'`]))
     | (?P<prose>[ \t]{1,3}(?:(?:for|of|to|für|de|del|da|pour|para|[Oo]n|at|in)[ ][^\n]{1,40}?[ ])?
         (?:is|was|are|be|will[ ]be|set[ ]to|changed[ ]to|reset[ ]to|as|to|now|ist|lautet|est|es|[eé]|är|è|:)(?:[ ](?:now|this|the[ ]following))?[ ]?:?[ \t]{1,3}|是[:：\s]?|：\s?|は[:：\s]?|は、|은\s|는\s|[ ]?—[ ]|[ ]-[ ])
+    | (?P<table>[ \t]{0,30}\|[ \t]{0,30})
     | (?P<space>[ \t]{1,8})
     )""",
     re.VERBOSE,
 )
 QUOTE = Expression(r"[rbufRBUF@$L]{0,2}(\\{0,7})(\"\"\"|'''|[\"'`]|&quot;|&\#34;|%22|\\u0022|“|‘|«)|(\*\*|__)")
 BARE = Expression(r"[^\s\"'`<>,;|\\“”]{1,512}")
+SCHEMES = (
+    "token",
+    "bearer",
+    "apikey",
+    "api-key",
+    "key",
+    "bot",
+    "ssws",
+    "genie-key",
+    "splunk",
+    "digest",
+    "is",
+    "=",
+    "->",
+)
 CLOSERS = {"“": "”", "‘": "’", "«": "»"}
 SETTING = Expression(
     r"(?:requirepass|masterauth|password|passwd|secret|token|api[_-]?key|auth[_-]?token|\w*_(?:password|secret|token|key))$",
@@ -106,11 +123,14 @@ def _packed(reading: Reading) -> bool:
     return reading.connector == "=" and _env(reading.line, reading.name)
 
 
-def strength(name: str) -> int:
-    """Say how much a name promises: `PASSWORD`, `SECRET`, `WEAK`, or 0 where it speaks about a secret only."""
+def strength(name: str, line: str = "") -> int:
+    """Say how much a name promises: `PASSWORD`, `SECRET`, `WEAK`, or 0 where it speaks about a secret only.
+
+    `line` is what stands up to the connector, for names of several words (`mot de passe`).
+    """
     if ABOUT.search(name):
         return 0
-    if STRONG.search(name):
+    if STRONG.search(name) or MANY.search(line):
         return PASSWORD
     if MIDDLE.search(name):
         return SECRET
@@ -168,12 +188,20 @@ def read(text: str, end: int) -> Reading | None:
         if bare is None:
             return None
         start, close = bare.span()
+        if text[close : close + 1] == " " and text[start:close].lower() in SCHEMES:
+            bare = BARE.match(text, close + 1)
+            if bare is None:
+                return None
+            start, close = bare.span()
         if close - start < 4:
             return None
         line = text[low:stop]
         name = _name(line)
         if how == "space":
             if not _spaced(line, name) or not _lone(text, close, line):
+                return None
+        elif how == "table":
+            if "|" not in line or "|" not in text[close : close + 40]:
                 return None
         elif how == "xml":
             if text[close : close + 2] != "</" or "<" not in line:
@@ -182,6 +210,8 @@ def read(text: str, end: int) -> Reading | None:
             return None
         if how != "xml":
             close = _trim(text, start, close, line, name, how)
+        if text.startswith("s%3A", start):
+            start += 4
         return Reading(name, start, close, quoted=False, how=how, line=line, connector=connect.group())
     line = text[low:stop]
     name = _name(line)
@@ -190,7 +220,7 @@ def read(text: str, end: int) -> Reading | None:
         # Only a call that sets something: `define("DB_PASSWORD", "…")`, never a list of words.
         if not connect["close"] or not line[: len(line) - len(name)].rstrip("\"'`\\").endswith(("(", "( ")):
             return None
-    elif how == "xml" or (how == "space" and connect["close"] and not _spaced(line, name)):
+    elif how in ("xml", "table") or (how == "space" and connect["close"] and not _spaced(line, name)):
         return None
     delimiter = opening.group(3) or opening.group(1) + CLOSERS.get(opening.group(2), opening.group(2))
     close = text.find(delimiter, start, start + 700)
@@ -232,11 +262,11 @@ def _trim(text: str, start: int, close: int, line: str, name: str, how: str) -> 
         cut = re.search(r"%(?:26|22|27|2C|3B|7D|20|0A)|&", value)
         return start + cut.start() if cut else close
     if how == "prose":
-        return start + len(value.rstrip(".,;:!?)]}”。，"))
+        return start + len(value.rstrip(".,;:?)]}”。，"))
     if "&" in value or ")" in value or "]" in value or "}" in value:
         cut = re.search(r"&(?=[\w.%-]{1,40}=)", value)
         if cut is None and not _env(line, name):
-            cut = re.search(r"[&)\]}]", value)
+            cut = re.search(r"[)\]}]", value)
         if cut:
             value = value[: cut.start()]
     return start + len(value.rstrip(",;)]}:."))
@@ -324,8 +354,21 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
             return 0.65 if figures and bits >= 4.3 and not reading.how == "prose" else 0.0
         if bits >= 4.2 and (figures or bits >= 4.9):
             return 0.85
-        return 0.6 if bits >= 3.9 and figures and scoring.entropy(value) >= 3.2 and not letters else 0.0
-    if size >= 16 and figures and bits >= 4.5 and sum(value.count(char) for char in ":./ ") < 2:
+        return (
+            0.6
+            if bits >= 3.5
+            and figures
+            and scoring.entropy(value) >= 3.0
+            and (not letters or scoring.HEX.fullmatch(value))
+            else 0.0
+        )
+    if (
+        size >= 16
+        and figures
+        and bits >= (4.5 if size >= 20 else 4.8)
+        and scoring.HEX.fullmatch(value) is None
+        and sum(value.count(char) for char in ":./ ") < 2
+    ):
         return 0.6
     return 0.0
 

@@ -54,7 +54,7 @@ _DIGIT = 3.4
 MADE_UP = Expression(
     r"""example|sample|dummy|place.?holder|change.?(?:me|it|this)|\byours?\b|your[-_ .]?(?:[a-z]{2,}|$)|^my[-_]|x{4,}|X{4,}
     |redacted|censored|masked|\btodo\b|fixme|fake|foo.?bar|lorem|insert.?(?:your|here)|replace.?(?:me|this|with)|_here$
-    |\*{3,}|\.{3}|\u2026|\u2022{3}|<[a-z_\s-]+>|\$\{|\{\{|\}\}|\$\(|%\(|%[0-9.]*[sdfxru](?![0-9a-f])|\{[A-Za-z_][\w.]*[!:}\]]|^\{[A-Za-z_]\w*$|\#\{|^\$[A-Za-z_]|^%[A-Za-z_]+%$|^@[A-Za-z.]+@$
+    |\*{3,}|\.{3}|\u2026|\u2022{3}|<[a-z_\s-]+>|\$\{|\{\{|\}\}|\$\(|%\(|%[0-9]*\.[0-9]*f|(?-i:%[0-9]*[sdxr](?![0-9A-Za-z]))|\{[A-Za-z_][\w.]*[!:}\]]|^\{[A-Za-z_]\w*$|\#\{|^\$[A-Za-z_]|^%[A-Za-z_]+%$|^@[A-Za-z.]+@$
     |(?:0123456|1234567|abcdefg|a1b2c3d|abcd1234|1234abcd|qwertyui|deadbeef|cafebabe|badc0de|ffffffff|00000000)
     |^(?:none|null|nil|undefined|true|false|yes|no|on|off|string|secret|password|passwd|token|test|testing|default|empty|unset
         |optional|required|value|key|bearer|basic|admin|root|user|username|login|guest|n/?a|unknown|hidden|disabled|enabled)$
