@@ -87,6 +87,24 @@ class Reading:
             connection.execute("COMMIT")
         return last, key, issued, [fingerprint for (fingerprint,) in refused]
 
+    def nothing(self, scope: str, conversation: str, after: int) -> tuple[int, bytes | None] | None:
+        """Give the last record's place and the scope's sealed key; None if a conversation has more after `after`.
+
+        Some microseconds: a few look-ups, no rows. Raises `sqlite3.Error`.
+        """
+        connection = self._connection
+        connection.execute("BEGIN")
+        try:
+            last, key = self.last(), self.sealed_key(scope)
+            (found,) = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM conversation_surrogate WHERE scope = ? AND conversation = ? AND seq > ?) "
+                "OR EXISTS (SELECT 1 FROM refused WHERE scope = ? AND conversation = ? AND seq > ?)",
+                (scope, conversation, after) * 2,
+            ).fetchone()
+        finally:
+            connection.execute("COMMIT")
+        return None if found else (last, key)
+
     def find(self, id: str) -> list[Record]:  # noqa: A002 (the word that records use)
         """Give the records with this id, oldest first. Raises `sqlite3.Error`, `Fault`."""
         cursor = self._connection.execute(

@@ -166,8 +166,11 @@ class SqliteStore:
         if entry is None:
             # Stands there before the file is read, so that our own commits told meanwhile get into it.
             entry = self._memory.begin(scope, conversation)
-        seq, sealed_key, rows, refused = await self._read(
-            lambda: self._reader.conversation(scope, conversation, entry.seq)
+        glanced = self._nothing(scope, conversation, entry.seq)
+        seq, sealed_key, rows, refused = (
+            (*glanced, [], [])
+            if glanced is not None
+            else await self._read(lambda: self._reader.conversation(scope, conversation, entry.seq))
         )
         if entry.sealed_key is not None and entry.sealed_key != sealed_key:
             self._forget(scope)  # shredded by another worker, and perhaps begun anew
@@ -180,6 +183,13 @@ class SqliteStore:
         self._memory.add(scope, conversation, entry, issued, refused)
         entry.seq = max(entry.seq, seq)
         return entry.remembered()
+
+    def _nothing(self, scope: str, conversation: str, after: int) -> tuple[int, bytes | None] | None:
+        """Look whether a conversation has nothing new, as most have; None where it has, or where a look can't tell."""
+        try:
+            return self._glance.nothing(scope, conversation, after)
+        except sqlite3.Error:
+            return None  # the reader's thread will wait, or say what is wrong
 
     def _foreign(self) -> int:
         """Give the last record that may be another worker's. The file is looked at first: see `Writer`."""
