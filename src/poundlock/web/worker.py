@@ -34,7 +34,6 @@ def data_plane() -> DataPlane:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await line.close()
         await store.close()
         await line.upstream.close()
 
