@@ -1,6 +1,6 @@
 """CPU a relayed request: a bare relay, Poundlock with inspection on, and LiteLLM's proxy merely relaying.
 
-    python bench/relay.py [--requests 200] [--size 200000] [--events 100] [--only bare,poundlock,litellm] [--pace 0]
+    python bench/relay.py [--requests 250] [--size 200000] [--events 100] [--only bare,poundlock,litellm] [--pace 0]
 
 Each gateway runs with one worker before the same loopback provider, and gets the same requests from the same client.
 What is counted is the CPU (user and system) of the gateway's process tree, from /proc. Two kinds of traffic: `new`,
@@ -33,6 +33,8 @@ HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poundlock-bench"
 TICK = os.sysconf("SC_CLK_TCK")
 ROUTES = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions"}
+LAST = {"anthropic": b"message_stop", "openai": b"[DONE]"}
+"""What the last event of a stream holds."""
 KEY = "sk-" + secrets.token_hex(32)
 """The client's key: LiteLLM wants one of its own, the others hand it on."""
 WORDS = (  # noqa: SIM905 (sixty lines otherwise)
@@ -111,11 +113,11 @@ async def provide(count: int, pace: float) -> asyncio.Server:
 
 
 def bodies(size: int, count: int, *, turns: bool, seed: int) -> Iterator[bytes]:
-    """Give request bodies of about `size` bytes: all new each time, or one conversation that grows by 2 kB."""
+    """Give request bodies of about `size` bytes: all new each time, or one conversation, 2 kB longer each time."""
     rng = random.Random(seed)
 
-    def message(number: int) -> dict[str, Any]:
-        text = " ".join(rng.choices(WORDS, k=360))
+    def message(number: int, words: int = 360) -> dict[str, Any]:
+        text = " ".join(rng.choices(WORDS, k=words))
         return {"role": "user" if number % 2 == 0 else "assistant", "content": f"{rng.random()} {text}"}
 
     many = size // len(json.dumps(message(0))) | 1
@@ -123,7 +125,7 @@ def bodies(size: int, count: int, *, turns: bool, seed: int) -> Iterator[bytes]:
     for _ in range(count):
         yield json.dumps({"model": "bench-model", "max_tokens": 1024, "stream": True, "messages": history}).encode()
         if turns:
-            history += [message(1), message(0)]
+            history += [message(1, 180), message(0, 180)]
         else:
             history = [message(number) for number in range(many)]
 
@@ -271,36 +273,61 @@ def gateway(name: str, provider: str, upstream: str) -> Iterator[tuple[int, int]
                 process.wait()
 
 
+class Measured:
+    """What one gateway used and took so far."""
+
+    def __init__(self, pid: int, port: int) -> None:
+        self.pid = pid
+        self.port = port
+        self.used: list[float] = []
+        self.took: list[float] = []
+
+    @property
+    def best(self) -> float:
+        """Milliseconds of CPU a request: the median of the rounds."""
+        return sorted(self.used)[len(self.used) // 2]
+
+
+async def ready(name: str, provider: str, at: Measured, options: argparse.Namespace) -> None:
+    """Wait until a gateway answers, and warm it up."""
+    last = LAST[provider]
+    for attempt in range(60):  # an open port is not yet a gateway that answers
+        try:
+            await send(at.port, ROUTES[provider], bodies(2000, 1, turns=False, seed=attempt), 1, last)
+            break
+        except (OSError, RuntimeError, asyncio.IncompleteReadError):
+            if attempt == 59:
+                raise
+            await asyncio.sleep(0.5)
+    await send(
+        at.port, ROUTES[provider], bodies(options.size, 3 if name == "litellm" else 20, turns=False, seed=1), 2, last
+    )
+
+
 async def measure(
-    name: str, provider: str, upstream: str, options: argparse.Namespace, *, turns: bool
-) -> tuple[float, float, float]:
-    """Give (milliseconds of CPU a request, median milliseconds a request, MB of memory)."""
-    last = b"message_stop" if provider == "anthropic" else b"[DONE]"
-    count = options.requests if name != "litellm" else max(20, options.requests // 4)
-    with gateway(name, provider, upstream) as (pid, port):
-        warm = bodies(options.size, 10, turns=turns, seed=1)
-        for attempt in range(60):  # an open port is not yet a gateway that answers
-            try:
-                await send(port, ROUTES[provider], bodies(2000, 1, turns=False, seed=attempt), 1, last)
-                break
-            except (OSError, RuntimeError, asyncio.IncompleteReadError):
-                if attempt == 59:
-                    raise
-                await asyncio.sleep(0.5)
-        await send(port, ROUTES[provider], warm, 1, last)
-        payloads = list(bodies(options.size, count, turns=turns, seed=2))
-        await asyncio.sleep(1)
-        before = cpu(pid)
-        took = await send(port, ROUTES[provider], iter(payloads), options.at_a_time, last)
-        await asyncio.sleep(0.2)
-        used = cpu(pid) - before
-        return used / count * 1000, sorted(took)[len(took) // 2] * 1000, memory(pid)
+    found: dict[str, Measured], provider: str, options: argparse.Namespace, *, turns: bool
+) -> dict[str, Measured]:
+    """Send the same requests to every gateway in turn, some rounds, so that all meet the machine in all its moods."""
+    out = {name: Measured(at.pid, at.port) for name, at in found.items()}
+    share = max(1, options.requests // options.rounds)
+    payloads = list(bodies(options.size, share * options.rounds, turns=turns, seed=2 + turns))
+    for number in range(options.rounds):
+        for name, at in out.items():
+            mine = payloads[number * share : (number + 1) * share]
+            mine = mine[: max(4, share // 4)] if name == "litellm" else mine
+            await asyncio.sleep(0.3)
+            before = cpu(at.pid)
+            at.took += await send(at.port, ROUTES[provider], iter(mine), options.at_a_time, LAST[provider])
+            await asyncio.sleep(0.3)
+            at.used.append((cpu(at.pid) - before) / len(mine) * 1000)
+    return out
 
 
 async def main() -> int:
     """Measure everything and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--requests", type=int, default=250)
+    parser.add_argument("--rounds", type=int, default=5, help="turns that the gateways take with each other")
     parser.add_argument("--size", type=int, default=200_000, help="bytes of a body")
     parser.add_argument("--events", type=int, default=100, help="events of a stream")
     parser.add_argument("--at-a-time", type=int, default=4)
@@ -314,26 +341,31 @@ async def main() -> int:
     print(f"{'provider':<10} {'traffic':<7} {'gateway':<10} {'CPU ms':>8} {'x bare':>7} {'median ms':>10} {'MB':>6}")
     failed = 0
     for provider in options.providers.split(","):
-        for traffic in ("new", "turns"):
-            found: dict[str, float] = {}
+        with contextlib.ExitStack() as stack:
+            running: dict[str, Measured] = {}
             for name in options.only.split(","):
                 try:
-                    used, median, held = await measure(name, provider, upstream, options, turns=traffic == "turns")
+                    at = Measured(*stack.enter_context(gateway(name, provider, upstream)))
+                    await ready(name, provider, at, options)
                 except (RuntimeError, OSError, asyncio.IncompleteReadError) as fault:
                     failed += 1
-                    print(f"{provider:<10} {traffic:<7} {name:<10} failed: {fault}", flush=True)
+                    print(f"{provider:<10} {name:<10} failed: {fault}", flush=True)
                     continue
-                found[name] = used
-                ratio = f"{used / found['bare']:.1f}" if "bare" in found else "-"
-                print(
-                    f"{provider:<10} {traffic:<7} {name:<10} {used:>8.2f} {ratio:>7} {median:>10.1f} {held:>6.0f}",
-                    flush=True,
-                )
-            if {"bare", "poundlock", "litellm"} <= found.keys():
-                print(
-                    f"{provider} {traffic}: Poundlock takes {found['poundlock'] / found['bare']:.1f} x bare; "
-                    f"LiteLLM takes {found['litellm'] / found['poundlock']:.1f} x Poundlock."
-                )
+                running[name] = at
+            for traffic in ("new", "turns"):
+                found = await measure(running, provider, options, turns=traffic == "turns")
+                bare = found["bare"].best if "bare" in found else 0
+                for name, at in found.items():
+                    ratio = f"{at.best / bare:.1f}" if bare else "-"
+                    median = sorted(at.took)[len(at.took) // 2] * 1000
+                    row = f"{at.best:>8.2f} {ratio:>7} {median:>10.1f} {memory(at.pid):>6.0f}"
+                    print(f"{provider:<10} {traffic:<7} {name:<10} {row}", flush=True)
+                if {"bare", "poundlock", "litellm"} <= found.keys():
+                    ours = found["poundlock"].best
+                    print(
+                        f"{provider} {traffic}: Poundlock takes {ours / bare:.1f} x bare; "
+                        f"LiteLLM takes {found['litellm'].best / ours:.1f} x Poundlock."
+                    )
     server.close()
     return 1 if failed else 0
 
