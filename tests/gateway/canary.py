@@ -109,3 +109,8 @@ def sweep(folder: Path, values: Iterable[str] | None = None) -> list[str]:
     if not found(b"\0".join(data.values()), values):
         return []
     return [name for name, content in data.items() if found(content, values)]
+
+
+def encoded_noise(size: int) -> str:
+    """Give base64 of random bytes: what only a provider can read, and no secret."""
+    return base64.b64encode(secrets.token_bytes(size)).decode()
