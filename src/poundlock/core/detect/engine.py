@@ -141,8 +141,10 @@ class Detector:
             high = end + FORWARD
             if end - low <= NARROW:
                 # A later start has a hit of its own, so the few places before this one's end are all there is to try.
-                match = pattern.match
-                found = next((found for at in range(low, end) if (found := match(text, at, high))), None)
+                found, match = None, pattern.match
+                for at in range(low, end):
+                    if found := match(text, at, high):
+                        break
             else:
                 found = pattern.search(text, low, high)
             if found is None:
