@@ -84,7 +84,9 @@ def environment(folder: Path, cache: Path, upstream: str) -> dict[str, str]:
 
 def run(lines: list[Command], env: dict[str, str], cwd: Path) -> list[tuple[str, int]]:
     """Run commands one after another in one shell; give each one's output and exit code."""
-    script = "".join(f"{command.line}\nprintf '\\n@@%s@@\\n' $?\n" for command in lines)
+    # A function goes before whatever a page puts on the path.
+    script = 'poundlock() { "$POUNDLOCK_VENV/bin/poundlock" "$@"; }\n'
+    script += "".join(f"{command.line}\nprintf '\\n@@%s@@\\n' $?\n" for command in lines)
     done = subprocess.run(
         ["bash"],
         input=script,
