@@ -7,7 +7,6 @@ looks at no proxy variable of the environment: where a request goes is what the 
 from __future__ import annotations
 
 import asyncio
-import io
 import ssl
 from typing import TYPE_CHECKING
 
@@ -21,10 +20,12 @@ from poundlock.wire import coding
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
+    from aiohttp.abc import AbstractStreamWriter
+
 _HEAD = 65_536
 """Longest line and longest header of an answer, in bytes."""
-_LARGE = 1 << 20
-"""From this size (bytes) a body is handed over as a file, which aiohttp sends in pieces."""
+_PIECE = 1 << 18
+"""Bytes of a body that are sent at once: between two pieces the client may slow us down, and others are served."""
 _SKIPPED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 """Headers that aiohttp would add where the client sent none."""
 _CLOSED = "The connection to the provider ended before its answer was complete."
@@ -74,7 +75,7 @@ class HttpUpstream:
         """
         target = URL(url, encoded=True)
         session = self._session or self._open()
-        data = io.BytesIO(body) if body is not None and len(body) >= _LARGE else body
+        data = _Pieces(body) if body is not None and len(body) > _PIECE else body
         try:
             response = await session.request(
                 method,
@@ -194,6 +195,32 @@ def _heard(closed: asyncio.Future[None]) -> None:
     """Take note of how a connection ended, which asyncio would otherwise log as an error that nobody took."""
     if not closed.cancelled():
         closed.exception()
+
+
+class _Pieces(aiohttp.payload.Payload):
+    """A body that is sent in pieces. A file in memory would be, too, with a thread's help for each."""
+
+    _autoclose = True
+    _value: bytes
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._size = len(body)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._value.decode(encoding, errors)
+
+    async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:  # noqa: ARG002 (its signature)
+        return self._value
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        view = memoryview(self._value)
+        for at in range(0, len(view), _PIECE):
+            await writer.write(view[at : at + _PIECE])
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002
+        # The length is always the whole body's: it is never sent a second time, nor a part of it.
+        await self.write(writer)
 
 
 def _slow(fault: TimeoutError) -> UpstreamFault:
