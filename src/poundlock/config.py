@@ -102,7 +102,7 @@ class Provider(_Section, frozen=True, kw_only=True):
         Literal["", "anthropic", "openai"], Meta(description="Wire format. Empty: told from the path.")
     ] = ""
     vendor: Annotated[str, Meta(description="Vendor id in the register. Empty: the provider's name.")] = ""
-    plan: Annotated[str, Meta(description="Plan id in the register, as in `poundlock vendors`.")] = ""
+    plan: Annotated[str, Meta(description="Plan id in the vendor register: what it says of the plan counts.")] = ""
     approved: Annotated[bool, Meta(description="Whether the organisation approved this vendor and account.")] = False
     local: Annotated[bool, Meta(description="Whether it runs inside the boundary.")] = False
     key_env: Annotated[

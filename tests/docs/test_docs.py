@@ -82,7 +82,7 @@ def test_every_setting_and_command_is_documented():
         assert f"\n## `poundlock {command}`\n" in commands
 
 
-@pytest.mark.parametrize("page", WRITTEN, ids=name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_and_settings_that_pages_name_exist(page):
     """`poundlock NAME` is a command, and its options are its own."""
     parsers = reference._subparsers(cli.parser())

@@ -76,4 +76,5 @@ def heads(settings: config.Settings, folder: Path) -> Path:
 
 def cache_folder() -> Path:
     """Give the folder for what can be made again: compiled rules."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poundlock"
+    named = os.environ.get("POUNDLOCK_CACHE")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poundlock"
