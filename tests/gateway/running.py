@@ -137,8 +137,11 @@ class Gate:
         if self.process is None:
             return 0
         if self.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError, OSError):
-                os.kill(self.pid(), number)
+            with contextlib.suppress(OSError):
+                if number == signal.SIGKILL:
+                    os.killpg(self.process.pid, number)
+                else:
+                    os.kill(self.pid(), number)
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
@@ -293,7 +296,7 @@ def prepared(
         try:
             yield gate
         finally:
-            gate.stop()
+            gate.stop(signal.SIGKILL if mutant else signal.SIGTERM)
         if not mutant:
             assert gate.leaks() == []
 

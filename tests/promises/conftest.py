@@ -44,7 +44,9 @@ def broken(tmp_path: Path) -> Broken:
 
     @contextlib.contextmanager
     def run(mutant: str, settings: str = "", *, workers: int = 1) -> Iterator[Gate]:
-        with running(tmp_path, settings, workers=workers, mutant=mutant) as gate, pytest.raises(AssertionError):
-            yield gate
+        with running(tmp_path, settings, workers=workers, mutant=mutant) as gate:
+            with pytest.raises(AssertionError) as caught:
+                yield gate
+            print(f"{mutant} was caught by: {caught.value}"[:400])
 
     return run
