@@ -110,9 +110,17 @@ class Detector:
     ) -> None:
         purposes = self._purposes
         done: dict[int, int] = {}
+        if len(hits) > lexical.BULK_HITS and len(hits) * lexical.BULK_DENSITY > len(text):
+            count = sum(purposes[trigger] == LEXICAL for _, trigger in hits)
+            if count > lexical.BULK_HITS and count * lexical.BULK_DENSITY > len(text):
+                if families is None or "secret" in families:
+                    self._bulk(text, spans)
+                hits = [hit for hit in hits if purposes[hit[1]] != LEXICAL]
         for end, trigger in hits:
             purpose = purposes[trigger]
             if purpose >= 0:
+                if end <= done.get(purpose, 0):
+                    continue
                 if families is None or self._families[purpose] in families:
                     self._verify(text, end, trigger, purpose, done, spans)
             elif purpose == LEXICAL:
@@ -178,6 +186,13 @@ class Detector:
                 return 0.0
         return min(confidence, 0.99)
 
+    def _bulk(self, text: str, spans: list[Span]) -> None:
+        """Read names and values in one pass, where there are so many that each alone would cost too much."""
+        which = self._lexical["other"]
+        for found in lexical.BULK.finditer(text):
+            start, stop = found.span("value")
+            spans.append(Span(start, stop, 0.6, which, text[start:stop]))
+
     def _read(self, text: str, end: int, done: dict[int, int], spans: list[Span]) -> None:
         reading = lexical.read(text, end)
         if reading is None:
@@ -189,7 +204,7 @@ class Detector:
     def _judge(self, reading: lexical.Reading, value: str, following: str, spans: list[Span]) -> None:
         if not lexical.plausible(reading, value):
             return
-        level = lexical.strength(reading.name, reading.line)
+        level = lexical.level(reading.name, reading.line)
         if not level:
             return
         for which in self._candidates(reading) if len(value) >= 12 else ():
@@ -210,7 +225,7 @@ class Detector:
         """Give the rules whose context word stands in the name or before it on its line."""
         if not self._context:
             return ()
-        words = dict.fromkeys(lexical.words(reading.line))
+        words = dict.fromkeys(lexical.words(reading.line[-60:]))
         words[re.sub(r"[^a-z0-9]", "", reading.name.lower())] = None
         return [which for word in words for which in self._context.get(word, ())]
 
@@ -241,13 +256,13 @@ class Detector:
         if opened is None:
             return
         done[purpose] = opened.stop
-        hits = self._source.scan(opened.text)
+        hits = self._source.scan(opened.text) if opened.text else []
         if not hits:
             return
         inner: list[Span] = []
         self._collect(opened.text, hits, families, depth + 1, inner)
         for span in self._settle(inner):
-            start, stop = opened.original(span.start, span.end)
+            start, stop = opened.locate(span.start, span.end)
             spans.append(span._replace(start=start, end=stop))
 
     def _settle(self, spans: list[Span]) -> list[Span]:

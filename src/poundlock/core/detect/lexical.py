@@ -6,6 +6,7 @@ Must never look further than a fixed distance from the keyword, so that its cost
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -123,18 +124,26 @@ def _packed(reading: Reading) -> bool:
     return reading.connector == "=" and _env(reading.line, reading.name)
 
 
-def strength(name: str, line: str = "") -> int:
+@functools.lru_cache(maxsize=4096)
+def strength(name: str) -> int:
     """Say how much a name promises: `PASSWORD`, `SECRET`, `WEAK`, or 0 where it speaks about a secret only.
 
-    `line` is what stands up to the connector, for names of several words (`mot de passe`).
+    Answers are kept: the same few names stand everywhere, and a name is no value.
     """
     if ABOUT.search(name):
         return 0
-    if STRONG.search(name) or MANY.search(line):
+    if STRONG.search(name):
         return PASSWORD
     if MIDDLE.search(name):
         return SECRET
     return WEAK
+
+
+def level(name: str, line: str) -> int:
+    """Give the strength of a name; `line` is what stands up to its end, for names of several words."""
+    if name in ("passe", "BY", "by", "Passe") and MANY.search(line):
+        return PASSWORD
+    return strength(name) if len(name) < 100 else WEAK
 
 
 def _env(line: str, name: str) -> bool:
@@ -417,3 +426,14 @@ def sort(name: str, level: int) -> str:
     if "secret" in low or "credential" in low:
         return "secret"
     return "other"
+
+
+# For texts that are one secret after the other: names, connectors and values in one pass of the matcher. It asks less of
+# a value than `judge`: in such a text, too much is found rather than too little.
+BULK = Expression(
+    r"(?i:passw|passphrase|passwd|pwd|pass|secret|token|credential|api[-_]?key|[-_]key|auth|session|sid)[\w.\-]{0,24}+"
+    r"[\"'`\])\\]{0,3}[ \t]{0,3}(?:=>|:=|[=:>,(]|[ ]is[ ]|(?<=\w)[ ](?=\S*\d))[ \t]{0,3}[\"'`(\\]{0,3}"
+    r"(?=[^\s\"'`<>,;|\\()\[\]{}]{0,40}\d)(?P<value>[^\s\"'`<>,;|\\()\[\]{}]{6,200})"
+)
+BULK_HITS = 2000  # this many keywords,
+BULK_DENSITY = 64  # and one at least every so many characters, are read in one pass

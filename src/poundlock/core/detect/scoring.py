@@ -43,23 +43,53 @@ C@SST6PVNBZQMPTDZZSKNTZRSNT
 """
 
 _ROWS = BIGRAMS.split()
-_EDGE = 26
-_LETTER = {chr(97 + i): i + 1 for i in range(26)}
-_COSTS = {
-    (a, b): (ord(_ROWS[i][j]) - 48) / 5 for a, i in {"": 0, **_LETTER}.items() for b, j in {"": 0, **_LETTER}.items()
-}
 _TURN = 4.5  # bits for going from one class of characters to another inside a run of letters and digits
 _DIGIT = 3.4
 
-MADE_UP = Expression(
-    r"""example|sample|dummy|place.?holder|change.?(?:me|it|this)|\byours?\b|your[-_ .]?(?:[a-z]{2,}|$)|^my[-_]|x{4,}|X{4,}
-    |redacted|censored|masked|\btodo\b|fixme|fake|foo.?bar|lorem|insert.?(?:your|here)|replace.?(?:me|this|with)|_here$
-    |\*{3,}|\.{3}|\u2026|\u2022{3}|<[a-z_\s-]+>|\$\{|\{\{|\}\}|\$\(|%\(|%[0-9]*\.[0-9]*f|(?-i:%[0-9]*[sdxr](?![0-9A-Za-z]))|\{[A-Za-z_][\w.]*[!:}\]]|^\{[A-Za-z_]\w*$|\#\{|^\$[A-Za-z_]|^%[A-Za-z_]+%$|^@[A-Za-z.]+@$
-    |(?:0123456|1234567|abcdefg|a1b2c3d|abcd1234|1234abcd|qwertyui|deadbeef|cafebabe|badc0de|ffffffff|00000000)
-    |^(?:none|null|nil|undefined|true|false|yes|no|on|off|string|secret|password|passwd|token|test|testing|default|empty|unset
-        |optional|required|value|key|bearer|basic|admin|root|user|username|login|guest|n/?a|unknown|hidden|disabled|enabled)$
-    """,
-    re.VERBOSE | re.IGNORECASE,
+
+class _Costs(dict[tuple[str, str], float]):
+    """Bits that a character costs after another; computed when first asked for, kept for ASCII."""
+
+    def __missing__(self, pair: tuple[str, str]) -> float:
+        before, char = pair
+        cost = self._bits(before, char)
+        if before < "\x7f" and char < "\x7f":
+            self[pair] = cost
+        return cost
+
+    @staticmethod
+    def _bits(before: str, char: str) -> float:
+        digit = "0" <= before <= "9"
+        if "0" <= char <= "9":
+            letter = before.isascii() and before.isalpha()
+            return _DIGIT + (_TURN * 0.5 if letter else 0.0)
+        low = char.lower()
+        if not "a" <= low <= "z":
+            return 2.0
+        turn = _TURN + 1 if digit else 0.0
+        known = before.lower() if before.isascii() and before.isalpha() else ""
+        if char != low and before.islower():
+            turn, known = _TURN * 0.6, ""
+        row = ord(known) - 96 if known else 0
+        return turn + (ord(_ROWS[row][ord(low) - 96]) - 48) / 5
+
+
+_COSTS = _Costs()
+
+STAND_INS = tuple(
+    "example sample dummy placeholder place_holder place-holder changeme change_me change-me changeit change_this xxxx your "
+    "redacted censored masked todo fixme fake foobar foo_bar lorem insert_ insert- replaceme replace_ replace-with _here "
+    "*** ... … ••• ${ {{ }} $( %( #{ 0123456 1234567 abcdefg a1b2c3d abcd1234 1234abcd qwertyui deadbeef cafebabe badc0de "
+    "ffffffff 00000000".split(" ")
+)
+WORDS = frozenset(
+    "none null nil undefined true false yes no on off string secret password passwd token test testing default empty unset "
+    "optional required value key bearer basic admin root user username login guest n/a na unknown hidden disabled "
+    "enabled".split(" ")
+)
+TEMPLATE = Expression(
+    r"<[a-z_\s-]+>|%[0-9]*\.[0-9]*f|%[0-9]*[sdxr](?![0-9A-Za-z])|\{[A-Za-z_][\w.]*[!:}\]]|^\{[A-Za-z_]\w*$|^\$[A-Za-z_]"
+    r"|^%[A-Za-z_]+%$|^@[A-Za-z.]+@$",
 )
 SHAPES = Expression(
     r"""(?P<uuid>[0-9a-z]{7,8}-(?:[0-9a-z]{3,4}-){3}[0-9a-z]{12}$)
@@ -88,48 +118,25 @@ def surprise(value: str) -> float:
     """
     if not value:
         return 0.0
-    total = 0.0
-    before = ""
-    kind = 0  # 0 edge, 1 lower, 2 upper, 3 digit
-    costs = _COSTS
-    for char in value:
-        if "a" <= char <= "z":
-            if kind == 3:
-                total += _TURN + 1
-                before = ""
-            total += costs[before, char]
-            before, kind = char, 1
-        elif "A" <= char <= "Z":
-            low = char.lower()
-            if kind == 1:
-                total += _TURN * 0.6 + costs["", low]
-            else:
-                total += costs[before, low] + (_TURN + 1 if kind == 3 else 0.0)
-            before, kind = low, 2
-        elif "0" <= char <= "9":
-            total += _DIGIT + (0.0 if kind in (0, 3) else _TURN * 0.5)
-            before, kind = "", 3
-        else:
-            total += 2.0
-            before, kind = "", 0
-    return total / len(value)
+    return sum(map(_COSTS.__getitem__, zip(" " + value, value, strict=False))) / len(value)
 
 
 def entropy(value: str) -> float:
     """Give the Shannon entropy of the characters of `value`, in bits a character."""
-    if not value:
-        return 0.0
     size = len(value)
-    counts = [value.count(char) for char in set(value)]
-    return -sum(count / size * math.log2(count / size) for count in counts)
+    if not size:
+        return 0.0
+    return math.log2(size) - sum(count * math.log2(count) for count in map(value.count, set(value))) / size
 
 
 def made_up(value: str) -> bool:
     """Say whether a value is evidently a placeholder: a stand-in word, a run, a repetition, a template."""
-    if MADE_UP.search(value):
+    low = value.lower()
+    if low in WORDS or any(map(low.__contains__, STAND_INS)) or low.startswith(("my-", "my_")):
         return True
-    distinct = len(set(value))
-    return distinct <= 3 + len(value) // 24 and len(value) >= 8
+    if not value.isalnum() and TEMPLATE.search(value):
+        return True
+    return len(value) >= 8 and len(set(value)) <= 3 + len(value) // 24
 
 
 def shape(value: str) -> str:

@@ -21,23 +21,12 @@ PRINTABLE = Expression(r"[\t\n\r -~\u00a0-\uffff]*")
 
 
 class Opened(NamedTuple):
-    """A decoded text. Position i of it came from `starts[i]` on; `ends[i]` is where the origin of character i ends.
-
-    Where `starts` is None, `quads` says that characters came in groups (base64): three characters of `unit` bytes
-    each from four; the whole view stands at `start` to `stop`.
-    """
+    """A decoded text that stood at `start` to `stop`; `locate` gives the origin of a span of it, in whole units."""
 
     text: str
     start: int
     stop: int
-    starts: list[int] | None
-    ends: list[int] | None
-
-    def original(self, start: int, end: int) -> tuple[int, int]:
-        """Give the span of the original text that decodes to `text[start:end]`, widened to whole units."""
-        if self.starts is None or self.ends is None:
-            return self.start, self.stop
-        return self.starts[start], self.ends[end - 1]
+    locate: Callable[[int, int], tuple[int, int]]
 
 
 class View(NamedTuple):
@@ -48,6 +37,7 @@ class View(NamedTuple):
     open: Callable[[str, int, int], Opened | None]
 
 
+LINE64 = Expression(r"[^\s]+")
 RUN64 = Expression(r"(?:[A-Za-z0-9+/_-]+={0,2}(?:\r?\n[ \t]{0,12}(?=[A-Za-z0-9+/_-]{40}))?)+")
 TOKEN64 = Expression(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 
@@ -55,16 +45,19 @@ TOKEN64 = Expression(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 def _base64(text: str, end: int, before: int) -> Opened | None:
     low = max(before, end - 40)
     start = end
-    while start > low and (text[start - 1].isalnum() or text[start - 1] in "+/_-") and text[start - 1].isascii():
+    while start > low and text[start - 1].isascii() and (text[start - 1].isalnum() or text[start - 1] in "+/_-"):
         start -= 1
     found = RUN64.match(text, start, start + LONGEST)
     if found is None:
         return None
     stop = found.end()
     raw = found.group()
-    places: list[int] | None = None
+    lines: list[tuple[int, int]] = []  # where a line begins: in the joined characters, and in the text
     if "\n" in raw:
-        places = [start + i for i, char in enumerate(raw) if char not in "\r\n \t"]
+        size = 0
+        for line in LINE64.finditer(raw):
+            lines.append((size, start + line.start()))
+            size += len(line.group())
         raw = "".join(raw.split())
     data = decode64(raw)
     if data is None and len(raw.rstrip("=")) % 4 == 1:
@@ -76,33 +69,50 @@ def _base64(text: str, end: int, before: int) -> Opened | None:
             unzipped = zlib.decompressobj(31).decompress(data, LONGEST)
         except zlib.error:
             return None
-        return Opened(unzipped.decode("utf-8", "replace"), start, stop, None, None)
-    unit = 1
+        return Opened(unzipped.decode("utf-8", "replace"), start, stop, lambda _first, _last: (start, stop))
+    encoding = "utf-8"
     if data[1:2] == b"\0" and data[3:4] == b"\0":
-        unit, decoded = 2, data.decode("utf-16-le", "replace")
+        encoding = "utf-16-le"
     elif data[:1] == b"\0" and data[2:3] == b"\0":
-        unit, decoded = 2, data.decode("utf-16-be", "replace")
-    else:
-        try:
-            decoded = data.decode()
-        except UnicodeDecodeError:
-            decoded = data.decode("latin-1")
+        encoding = "utf-16-be"
+    try:
+        decoded = data.decode(encoding)
+    except UnicodeDecodeError:
+        encoding = "latin-1"
+        decoded = data.decode(encoding)
     readable = PRINTABLE.match(decoded)
     if readable is None or readable.end() < min(len(decoded), 12):
         return None
-    width = [len(char.encode("utf-8", "replace")) if unit == 1 else 2 * (1 + (char > "\uffff")) for char in decoded]
-    if unit == 1 and sum(width) != len(data):
-        width = [1] * len(decoded)
-    starts, ends, at = [], [], 0
-    for size in width:
-        first, last = at // 3 * 4, min((at + size - 1) // 3 * 4 + 4, len(raw))
-        starts.append(places[first] if places else start + first)
-        ends.append(places[last - 1] + 1 if places else start + last)
-        at += size
-    # Padding belongs to the last unit.
-    if ends and at >= len(data) - 1:
-        ends[-1] = stop
-    return Opened(decoded, start, stop, starts, ends)
+    flat = encoding == "latin-1" or (encoding == "utf-8" and len(decoded) == len(data))
+    offsets: list[int] = []
+
+    def byte(place: int) -> int:
+        """Give the place of a character in the decoded bytes."""
+        if flat:
+            return place
+        if not offsets:
+            # Built once, for the first finding in a text with wide characters.
+            total = 0
+            for char in decoded:
+                offsets.append(total)
+                total += len(char.encode(encoding, "surrogatepass"))
+            offsets.append(total)
+        return offsets[place]
+
+    def place(index: int) -> int:
+        """Give the place in the text of a base64 character."""
+        if not lines:
+            return start + index
+        line = bisect.bisect_right(lines, (index, LONGEST * 4)) - 1
+        return lines[line][1] + index - lines[line][0]
+
+    def locate(first: int, last: int) -> tuple[int, int]:
+        until = byte(last)
+        # Padding belongs to the last unit.
+        ending = stop if until >= len(data) - 1 else place((until - 1) // 3 * 4 + 3) + 1
+        return place(byte(first) // 3 * 4), ending
+
+    return Opened(decoded, start, stop, locate)
 
 
 HEXRUN = Expression(r"(?:0x)?((?:[0-9a-fA-F]{2})+)")
@@ -123,9 +133,8 @@ def _hex(text: str, end: int, before: int) -> Opened | None:
         return None
     if not decoded.isprintable() and PRINTABLE.fullmatch(decoded) is None:
         return None
-    first = found.start(1)
-    starts = [first + 2 * i for i in range(len(decoded))]
-    return Opened(decoded, start, found.end(), starts, [place + 2 for place in starts])
+    origin = found.start(1)
+    return Opened(decoded, start, found.end(), lambda first, last: (origin + 2 * first, origin + 2 * last))
 
 
 ESCAPE = Expression(
@@ -136,6 +145,19 @@ ESCAPE = Expression(
 NAMED = {"quot": '"', "apos": "'", "amp": "&", "lt": "<", "gt": ">"}
 CONTROL = {"n": "\n", "r": "\r", "t": "\t"}
 AROUND = 600
+# A decoded line is worth a look only if it names something or holds something long.
+TELLING = Expression(r"pass|pwd|secret|token|key|auth|cred|session|sid|://|@|[A-Za-z0-9_+/-]{16}|-----B", re.IGNORECASE)
+
+
+def _unescape(found: re.Match[str]) -> str:
+    point = found.group(1) or found.group(2) or found.group(3) or found.group(4) or found.group(9)
+    if point:
+        return chr(int(point, 16))
+    if found.group(5):
+        return chr(min(int(found.group(5)), 0x10FFFF))
+    if found.group(6):
+        return NAMED[found.group(6)]
+    return found.group(7) or CONTROL[found.group(8)]
 
 
 def _escapes(text: str, end: int, before: int) -> Opened | None:
@@ -145,36 +167,32 @@ def _escapes(text: str, end: int, before: int) -> Opened | None:
     low = line + 1 if line >= 0 else low
     stop = text.find("\n", end, end + AROUND)
     stop = min(len(text), end + AROUND) if stop < 0 else stop
-    out: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    at = low
-    for found in ESCAPE.finditer(text, low, stop):
-        plain = text[at : found.start()]
-        out.append(plain)
-        starts.extend(range(at, found.start()))
-        ends.extend(range(at + 1, found.start() + 1))
-        point = found.group(1) or found.group(2) or found.group(3) or found.group(4) or found.group(9)
-        if point:
-            char = chr(int(point, 16))
-        elif found.group(5):
-            char = chr(min(int(found.group(5)), 0x10FFFF))
-        elif found.group(6):
-            char = NAMED[found.group(6)]
-        elif found.group(7):
-            char = found.group(7)
-        else:
-            char = CONTROL[found.group(8)]
-        out.append(char)
-        starts.append(found.start())
-        ends.append(found.end())
-        at = found.end()
-    if not out:
-        return None
-    out.append(text[at:stop])
-    starts.extend(range(at, stop))
-    ends.extend(range(at + 1, stop + 1))
-    return Opened("".join(out), low, stop, starts, ends)
+    source = text[low:stop]
+    decoded = ESCAPE.sub(_unescape, source)
+    if decoded == source or TELLING.search(decoded) is None:
+        return Opened("", low, stop, lambda _first, _last: (low, stop))
+
+    def locate(first: int, last: int) -> tuple[int, int]:
+        """Walk the escapes again, up to the span."""
+        shift = low  # text offset minus decoded offset, after the escapes so far
+        begin = finish = None
+        at = low
+        for escape in ESCAPE.finditer(text, low, stop):
+            seen = escape.start() - shift
+            if begin is None and first < seen + 1:
+                begin = first + shift if first < seen else escape.start()
+            if last <= seen:
+                finish = last + shift
+                break
+            shift += escape.end() - escape.start() - 1
+            at = escape.end()
+            if last == seen + 1:
+                finish = at
+                break
+        begin = first + shift if begin is None else begin
+        return begin, last + shift if finish is None else finish
+
+    return Opened(decoded, low, stop, locate)
 
 
 JOINT = Expression(r"""\\{0,3}["'`]\s{0,4}(?:[+.&]|\\\n|\.\.|~)?\s{0,60}\\{0,3}[rbfuRBFU@]?["'`]|\\\r?\n[ \t]{0,20}""")
@@ -182,22 +200,29 @@ JOINT = Expression(r"""\\{0,3}["'`]\s{0,4}(?:[+.&]|\\\n|\.\.|~)?\s{0,60}\\{0,3}[
 
 def _joined(text: str, end: int, before: int) -> Opened | None:
     """Read string parts that are joined in code as one."""
-    low = max(before, text.rfind("\n", max(0, end - 300), end - 1 - 80) + 1, end - 300)
+    low = max(before, text.rfind("\n", max(0, end - 300), max(0, end - 81)) + 1, end - 300)
     stop = min(len(text), end + AROUND)
+    pieces: list[tuple[int, int]] = []  # where a piece begins: in the joined text, and in the text
     out: list[str] = []
-    starts: list[int] = []
-    at = low
+    at, size = low, 0
     for found in JOINT.finditer(text, low, stop):
-        if "\n" not in found.group() and not re.search(r"[+.&~]", found.group()) and " " not in found.group():
+        joint = found.group()
+        if "\n" not in joint and " " not in joint and not any(char in joint for char in "+.&~"):
             continue
+        pieces.append((size, at))
         out.append(text[at : found.start()])
-        starts.extend(range(at, found.start()))
+        size += found.start() - at
         at = found.end()
     if not out:
         return None
+    pieces.append((size, at))
     out.append(text[at:stop])
-    starts.extend(range(at, stop))
-    return Opened("".join(out), low, stop, starts, [place + 1 for place in starts])
+
+    def place(index: int) -> int:
+        piece = bisect.bisect_right(pieces, (index, len(text))) - 1
+        return pieces[piece][1] + index - pieces[piece][0]
+
+    return Opened("".join(out), low, stop, lambda first, last: (place(first), place(last - 1) + 1))
 
 
 _QUAD = r"[I-Za-f][C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
@@ -210,15 +235,21 @@ VIEWS: tuple[View, ...] = (
     ),
     View("base64-gzip", r"(?:[^A-Za-z0-9+/=_-])H4sI[A-Za-z0-9+/_-]{16}", _base64),
     View("hex", r"(?:[^0-9A-Za-z])(?:0x)?(?:[2-7][0-9a-fA-F]){10}", _hex),
-    View("unicode", r"(?:\\u00[2-7][0-9a-fA-F]){3}|(?:\\x[2-7][0-9a-fA-F]){4}|(?:0x[2-7][0-9a-fA-F], ?){6}", _escapes),
+    View(
+        "unicode",
+        # The characters before keep a long run from being a hit at each of its escapes.
+        r"(?:[^\\]{6}|[\"'=:(\s])(?:\\u00[2-7][0-9a-fA-F]){3}|(?:[^\\]{4}|[\"'=:(\s])(?:\\x[2-7][0-9a-fA-F]){4}"
+        r"|(?:[^x]{5}|[\[({])(?:0x[2-7][0-9a-fA-F], ?){6}|\n0x[2-7][0-9a-fA-F], ?0x[2-7][0-9a-fA-F], ?0x[2-7]",
+        _escapes,
+    ),
     View(
         "percent",
-        r"%3[AaDd]|%22|(?:%[2-7][0-9A-Fa-f]){5}|&#(?:x[2-7][0-9a-fA-F]|[0-9]{2,3});|\\u003[ad]|&quot;:|\\\\\"",
+        r"[^Dd]%3[AaDd]|[^2]%22|(?:[^%]{3}|[\s\"'=])(?:%[2-7][0-9A-Fa-f]){5}|&#(?:x[2-7][0-9a-fA-F]|[0-9]{2,3});|\\u003[ad]|&quot;:|\\\\\"",
         _escapes,
     ),
     View(
         "joined",
-        r"[A-Za-z0-9+/_=-][\"'] ?[+.&] ?[\"'][A-Za-z0-9+/_=-]|[A-Za-z0-9][\"'](?: ?[+.&\\])?\n[ \t]{0,24}(?:[+.&] ?)?[\"'][A-Za-z0-9+/_=-]{8}"
+        r"[A-Za-z0-9+/_=-]{3}[\"'] ?[+.&] ?[\"'][A-Za-z0-9+/_=-]{3}|[A-Za-z0-9][\"'](?: ?[+.&\\])?\n[ \t]{0,24}(?:[+.&] ?)?[\"'][A-Za-z0-9+/_=-]{8}"
         r"|[A-Za-z0-9+/_=-]{2}\\\n",
         _joined,
     ),
