@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ from poundlock.core.model import Context, Destination, Document, Draft, Rung, Sc
 from poundlock.core.stream import Homeward, StreamScanner
 from poundlock.gateway import http
 from poundlock.ports import Entry
-from poundlock.wire import framing, registry
+from poundlock.wire import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +36,11 @@ if TYPE_CHECKING:
     from poundlock.wire.base import Body, Route, Wire
 
 INLINE_BODY = 262_144
-"""Bodies up to this size (bytes) are inspected on the event loop; longer work goes to a thread."""
+"""Bodies with up to so many bytes of new text are inspected on the event loop; longer work goes to a thread."""
+INLINE_KNOWN = 4_194_304
+"""The largest body that is inspected there because most of it was inspected before."""
+CONVERSATIONS = 1024
+"""Of how many conversations the size of the last body is remembered."""
 _MODEL = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
 
 
@@ -106,6 +111,7 @@ class Exchange:
         self.memo = memo
         self.keys = keys
         self.new_id = new_id
+        self._sizes: OrderedDict[tuple[str, str, str], int] = OrderedDict()
 
     async def __call__(self, request: Request, respond: Respond) -> None:
         """Take one request to its end: an answer, or a refusal. A client that goes away cancels this call."""
@@ -182,7 +188,14 @@ class Exchange:
         def work() -> Verdict:
             return pipeline.inspect(body.document, context, snapshot, key, self.clock.now(), id=held.id, memo=self.memo)
 
-        return work() if size <= INLINE_BODY else await asyncio.to_thread(work)
+        # Agents resend the whole conversation: what is not longer than the last time by much is known by now.
+        about = (key.scope, body.document.conversation, snapshot.digest)
+        before = self._sizes.pop(about, 0) if size <= INLINE_KNOWN else 0
+        verdict = work() if size - before <= INLINE_BODY else await asyncio.to_thread(work)
+        self._sizes[about] = size
+        if len(self._sizes) > CONVERSATIONS:
+            self._sizes.popitem(last=False)
+        return verdict
 
     def _homeward(self, held: Held, verdict: Verdict, snapshot: Snapshot, context: Context) -> Home:
         """Say what the answer meets on its way home."""
@@ -212,7 +225,7 @@ class Exchange:
             async for chunk in response.chunks():
                 home.received += len(chunk)
                 await home.give(respond, chunk)
-        elif kind == "application/json":
+        elif kind == "application/json" and not way.route.streams:
             whole = bytearray()
             async for chunk in response.chunks():
                 whole += chunk
@@ -233,10 +246,9 @@ class Exchange:
                     home.received += len(chunk)
                     await home.give(respond, codec.feed(chunk))
             except UpstreamFault as fault:
-                # What was held back belongs to the client, and then it is told that this was not the end. An event
-                # that never became whole is left out: it would take the error in, and the client would miss it.
+                # What was held back belongs to the client, and then it is told that this was not the end.
                 home.ended = "upstream broke"
-                await home.give(respond, framing.whole(codec.finish()) + way.wire.broken(fault.message))
+                await home.give(respond, codec.broken(way.wire.broken(fault.message)))
                 await respond.end()
                 return
             await home.give(respond, codec.finish())

@@ -185,6 +185,8 @@ class _Reader:
         kind = block.get("type")
         if not isinstance(kind, str):
             kind = ""
+        if self._common(block, kind, path, voice):
+            return
         done = self._sealed(block, kind, path, voice) if len(block) > 2 or kind != "text" else set()
         if kind == "text" and isinstance(block.get("text"), str):
             self._text(block, "text", (*path, "text"), voice)
@@ -219,6 +221,29 @@ class _Reader:
                 done.add("content")
         if len(done) + 1 < len(block) or kind not in VALUES:
             self._gather.members(block, path, voice, done)
+
+    def _common(self, block: dict[str, Any], kind: str, path: Path, voice: Voice) -> bool:
+        """Read a block that has just the usual members, as hundreds in a long conversation: the same, sooner."""
+        size = len(block)
+        if kind == "text" and size == 2:
+            if type(block.get("text")) is str:
+                self._text(block, "text", (*path, "text"), voice)
+                return True
+        elif kind == "tool_result" and size == 3:
+            called = block.get("tool_use_id")
+            if type(called) is str and type(block.get("content")) is str and body.is_id(called):
+                voice = Voice("tool", "tool_result", "tool", voice.turn, self._calls.get(called, ""))
+                self._gather.text(block, "content", (*path, "content"), voice)
+                return True
+        elif kind == "tool_use" and size == 4 and "input" in block:
+            called, name = block.get("id"), block.get("name")
+            if type(called) is str and type(name) is str and body.is_id(called):
+                self._calls[called] = name
+                arguments = Voice("assistant", "tool_args", "tool", voice.turn, name)
+                self._gather.tree(block, "input", (*path, "input"), arguments)
+                self._gather.tree(block, "name", (*path, "name"), voice)
+                return True
+        return False
 
     def _sealed(self, block: dict[str, Any], kind: str, path: Path, voice: Voice) -> set[str]:
         """Read what only its maker can read, and identifiers; give the members that are done."""
