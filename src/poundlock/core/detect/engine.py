@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from poundlock.core.detect.sources import Source
 
 DEEPEST = 3
+KNOWN, CANARY = -1, -2  # numbers of the rules that are no rules: a registered value, a registered canary
+KINDS = {KNOWN: "secret.known.value", CANARY: "secret.known.canary"}
 FORWARD = 400
 NARROW = 24
 """Up to so many places, trying each costs less than a search that would run on through the whole window."""
@@ -57,12 +59,13 @@ class Detector:
         known: Known | None = None,
     ) -> None:
         self.rules = compiled.rules
-        self.digest = compiled.digest + (names.digest if names else "")
+        self.digest = compiled.digest + (names.digest if names else "") + (known.digest if known else "")
         self._triggers = compiled.triggers
         self._purposes = compiled.purposes
         self._source = source or (Hyperscan(compiled.database) if compiled.database else Keywords(compiled.triggers))
         self._families = [rule.family for rule in compiled.rules]
-        self._ranks = [_rank(rule) for rule in compiled.rules]
+        # The last two are those of CANARY and KNOWN, which index from the end.
+        self._ranks = [*map(_rank, compiled.rules), 9, 9]
         self._names = names
         self._known = known
         # Filled on first use: most runs need few of the rules. Writing the same value twice is harmless.
@@ -87,12 +90,34 @@ class Detector:
         hits = self._source.scan(text)
         if hits:
             self._collect(text, hits, families, 0, spans)
+        if self._known and (families is None or "secret" in families):
+            spans.extend(self._registered(text))
         if key:
             self._keyed(text, key, families, spans)
         found = tuple(self._match(span) for span in self._settle(spans)) if spans else ()
         return self._names.add(text, found, families) if self._names else found
 
+    def _registered(self, text: str) -> list[Span]:
+        """Give the registered values of a text; they count more than anything that a rule finds."""
+        if self._known is None:
+            return []
+        return [
+            Span(hit.start, hit.end, 1.0, CANARY if hit.canary else KNOWN, hit.value) for hit in self._known.find(text)
+        ]
+
     def _match(self, span: Span) -> Match:
+        if span.rule < 0:
+            kind = KINDS[span.rule]
+            return Match(
+                rule_id=kind,
+                family="secret",
+                kind=kind,
+                tier="internal",
+                start=span.start,
+                end=span.end,
+                confidence=span.confidence,
+                value=span.value,
+            )
         rule = self.rules[span.rule]
         return Match(
             rule_id=rule.id,
@@ -257,9 +282,9 @@ class Detector:
             return
         done[purpose] = opened.stop
         hits = self._source.scan(opened.text) if opened.text else []
-        if not hits:
+        if not hits and not self._known:
             return
-        inner: list[Span] = []
+        inner: list[Span] = self._registered(opened.text)
         self._collect(opened.text, hits, families, depth + 1, inner)
         for span in self._settle(inner):
             start, stop = opened.locate(span.start, span.end)
