@@ -26,6 +26,9 @@ class Route(Value, frozen=True, kw_only=True):
     `method` may be `*`. The first row that fits counts.
 
     `treatment` says what is done: body inspected, passed with `reason`, or refused with `reason`.
+
+    Where the path names the model, it does so in a group `model`, and a resolved route has it in its field `model`.
+    `streams` says that an answer in JSON is a stream, too: an array whose items come one by one.
     """
 
     method: str
@@ -33,6 +36,8 @@ class Route(Value, frozen=True, kw_only=True):
     operation: str
     treatment: RouteTreatment = "inspect"
     reason: str = ""
+    model: str = ""
+    streams: bool = False
 
 
 class Body(Protocol):
@@ -57,6 +62,12 @@ class StreamCodec(Protocol):
 
     def finish(self) -> bytes:
         """Give what was held back; the upstream has ended, properly or not."""
+
+    def broken(self, error: bytes) -> bytes:
+        """Give instead of `finish`, when the upstream broke: what was held back, then `Wire.broken`'s bytes, framed.
+
+        What never became whole is left out: it would take the error in, and the client would miss it.
+        """
 
 
 class Wire(Protocol):
@@ -89,4 +100,4 @@ class Wire(Protocol):
         """Give the header in which this format carries a provider's key."""
 
     def broken(self, message: str, *, code: str = "") -> bytes:
-        """Give what tells the client that a stream broke on the way, for after `StreamCodec.finish`."""
+        """Give what tells the client that a stream broke on the way, for `StreamCodec.broken`: as an event."""

@@ -128,6 +128,10 @@ class EventCodec:
             return held + rest
         return last + b"\n\n" + held
 
+    def broken(self, error: bytes) -> bytes:
+        """Give what was held back, then the error; an event that never became whole is left out."""
+        return framing.whole(self.finish()) + error
+
     def _relayed(self, whole: bytes) -> bytes:
         """Give what goes on instead of some whole events."""
         plain = b"\r" not in whole
