@@ -1,0 +1,57 @@
+"""`redact`: nothing of a value comes through, however it was cut; everything else does, to the byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from poundlock.adapters.rulefiles import load_detector
+from poundlock.cli.main import main
+from poundlock.cli.redact import Redactor
+from poundlock.core.detect.engine import Detector
+from poundlock.core.detect.templates import expand
+
+AWS, OTHER = expand("AKIA{A-Z2-7:16}", "r"), expand("AKIA{A-Z2-7:16}", "s")
+BODY = [expand("{A-Za-z0-9+/:64}", str(n)) for n in range(4)]
+KEY = "\n".join(["-----BEGIN PRIVATE KEY-----", *BODY, "-----END PRIVATE KEY-----"])
+TEXT = f"one {AWS}\r\ntwo {OTHER} {AWS} é\nkey:\n{KEY}\nend without a line break"
+SAFE = (
+    "one [aws.access-key.1]\r\ntwo [aws.access-key.2] [aws.access-key.1] é\nkey:\n[private-key.pem.1]\n"
+    "end without a line break"
+)
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    """Load the shipped rules."""
+    return load_detector()
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 20, 64, 10_000])
+def test_every_cut_gives_the_same(detector: Detector, size: int) -> None:
+    """Whole, byte by byte, and in between: the same safe text, with the same placeholder for the same value."""
+    redactor = Redactor(detector)
+    out = "".join(redactor.feed(TEXT[at : at + size]) for at in range(0, len(TEXT), size)) + redactor.flush()
+    assert out == SAFE
+    assert redactor.replaced == 4
+
+
+def test_a_line_comes_out_as_soon_as_it_is_whole(detector: Detector) -> None:
+    """A log that is followed is not held back."""
+    redactor = Redactor(detector)
+    assert redactor.feed(f"key {AWS}\nne") == "key [aws.access-key.1]\n"
+
+
+def test_files_and_bytes_that_are_no_text(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Bytes that are no UTF-8 pass as they are."""
+    file = tmp_path / "log"
+    file.write_bytes(b"\xff\xfe " + AWS.encode() + b" \x80\n")
+    assert main(["redact", str(file)]) == 0
+    assert capfdbinary.readouterr().out == b"\xff\xfe [aws.access-key.1] \x80\n"
+
+
+def test_a_missing_file_is_exit_2(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is said by name."""
+    assert main(["redact", str(tmp_path / "none")]) == 2
+    assert "none can't be read" in capfd.readouterr().err
