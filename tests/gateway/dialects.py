@@ -1,4 +1,4 @@
-"""The two providers' formats as a client speaks them: asking, and reading what came back. Written apart from the codecs."""
+"""The two providers' formats as a client speaks them: asking, and reading answers. Written apart from the codecs."""
 
 from __future__ import annotations
 
@@ -38,9 +38,12 @@ class Dialect(NamedTuple):
         ]
 
     def events(self, answer: bytes) -> list[dict[str, Any]]:
-        """Give the decoded data of every event of a streamed answer."""
+        """Give the decoded data of every event of a streamed answer. Raises: `AssertionError` for what is not JSON."""
         lines = [line[5:].strip() for line in answer.split(b"\n") if line.startswith(b"data:")]
-        return [json.loads(line) for line in lines if line != b"[DONE]"]
+        try:
+            return [json.loads(line) for line in lines if line != b"[DONE]"]
+        except ValueError:
+            raise AssertionError("an event of the answer is not JSON") from None
 
     def text(self, answer: bytes) -> str:
         """Give the text of a streamed or whole answer."""

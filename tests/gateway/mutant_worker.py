@@ -231,7 +231,9 @@ def refuses_what_was_read() -> None:
 
     def patched(document: Any, findings: Any, newly: Any) -> Any:
         found, group_of = groups(document, findings, newly)
-        typed = [type(g)(**{name: getattr(g, name) for name in g.__struct_fields__} | {"origin": "typed"}) for g in found]
+        typed = [
+            type(g)(**{name: getattr(g, name) for name in g.__struct_fields__} | {"origin": "typed"}) for g in found
+        ]
         return tuple(typed), group_of
 
     pipeline.classify.groups = patched
@@ -255,7 +257,9 @@ def mints_at_random() -> None:
 
     surrogates.mint = patched
     recognise = conversation.recognise
-    conversation.recognise = lambda document, detector, key, _issued, *rest: recognise(document, detector, key, {}, *rest)
+    conversation.recognise = lambda document, detector, key, _issued, *rest: recognise(
+        document, detector, key, {}, *rest
+    )
 
 
 @mutant
@@ -308,7 +312,7 @@ def turns_read_only() -> None:
 
 @mutant
 def loses_its_writer() -> None:
-    """A fault to test with: the thread that writes dies when a file `fault` is there."""
+    """No mutant but a fault to test with: the thread that writes dies when a file `fault` is there."""
     begin = Writer._begin
 
     def patched(self: Writer, connection: Any) -> None:

@@ -64,6 +64,7 @@ class Gate:
         self.state = folder / "state"
         self.config = folder / "poundlock.toml"
         self.arguments = list(arguments)
+        self.before = len(canary.made)
         self.url = ""
         self.process: subprocess.Popen[bytes] | None = None
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -238,10 +239,13 @@ class Gate:
 
     def leaks(self) -> list[str]:
         """Give what holds a made-up value: files that the gateway wrote, and requests that the provider received."""
-        places = canary.sweep(self.folder) + (canary.sweep(self.state.resolve()) if self.state.is_symlink() else [])
+        values = canary.made[self.before :]  # what was made up before can't be here
+        places = canary.sweep(self.folder, values)
+        if self.state.is_symlink():
+            places += canary.sweep(self.state.resolve(), values)
         received = {f"request {seen.number}": _spelt(seen) for seen in self.mock.requests()}
-        if canary.found(b"\0".join(received.values()), canary.made):
-            places += [name for name, data in received.items() if canary.found(data, canary.made)][:5]
+        if canary.found(b"\0".join(received.values()), values):
+            places += [name for name, data in received.items() if canary.found(data, values)][:5]
         return places
 
 

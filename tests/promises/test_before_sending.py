@@ -113,11 +113,11 @@ def kill_under_load(folder: Path, mutant: str = "") -> None:
         for thread in threads:
             thread.start()
         try:
-            for _ in range(5):
+            for _ in range(4):
                 time.sleep(dice.uniform(0.2, 0.5))
                 for worker in gate.workers()[:1]:
                     os.kill(worker, signal.SIGKILL)
-            for _ in range(3):
+            for _ in range(2):
                 time.sleep(dice.uniform(0.2, 0.5))
                 process = gate.process
                 assert process is not None

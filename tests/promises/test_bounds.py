@@ -32,8 +32,9 @@ EVENTS: dict[str, Any] = {
 
 
 def test_10000_segments(gate: Gate, dialect: Dialect) -> None:
-    """Ten thousand messages, each with a value of its own: all are disguised, in a few seconds, and a second time fast."""
-    values = [canary.email() for _ in range(5000)]
+    """Ten thousand messages, every other one with a value of its own: all are disguised, in seconds."""
+    # Too many to search every file for; this test looks itself.
+    values = [f"anna.berg{number}@northwind-freight.eu" for number in range(5000)]
     said = [item for value in values for item in (f"Write to {value}.", "Done.")][:-1]
     begun = time.monotonic()
     answer = gate.ask(dialect, dialect.body(*said))
@@ -43,6 +44,7 @@ def test_10000_segments(gate: Gate, dialect: Dialect) -> None:
     sent = gate.newest()["messages"]
     assert len(sent) == 9999
     assert all(SURROGATE.search(message["content"]) for message in sent[::2])
+    assert b"northwind" not in gate.mock.requests()[-1].body
     assert gate.record(answer.id)["sizes"]["segments"] >= 9999
 
 
@@ -214,7 +216,7 @@ def test_reader_that_stops_mutant(broken: Broken) -> None:
 
 
 def test_50_megabytes(gate: Gate) -> None:
-    """A body of 50 MB passes with the key at its end disguised; others are served meanwhile, and memory is given back."""
+    """A body of 50 MB passes with the key at its end disguised; others are served meanwhile; memory stays bounded."""
     key = canary.access_key()
     line = "The lock keeper opens the upper gate when the chamber is full, and not before. "
     text = line * (50 * MEGABYTE // len(line)) + f"AWS_ACCESS_KEY_ID={key}"

@@ -112,7 +112,7 @@ def test_two_workers_on_one_vault_mutant(broken: Broken) -> None:
 
 
 def refused_then_on(gate: Gate, dialect: Dialect) -> None:
-    """Type a private key: refused; then go on in the same conversation, as a client does that keeps the refused turn."""
+    """Type a private key: refused; then go on in the same conversation, as clients do that keep the refused turn."""
     key = canary.private_key()
     line = key.split("\n")[3]
     gate.mock.play(PLAIN)
@@ -219,7 +219,10 @@ def test_opaque_content_stays(gate: Gate) -> None:
         {"type": "redacted_thinking", "data": canary.encoded_noise(300)},
         {"type": "text", "text": "Seen."},
     ]
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": canary.encoded_noise(900)}}
+    image = {
+        "type": "image",
+        "source": {"type": "base64", "media_type": "image/png", "data": canary.encoded_noise(900)},
+    }
     key = canary.access_key()
     asked = [{"type": "text", "text": f"My key is {key}.", "cache_control": {"type": "ephemeral"}}, image]
     body = {**ANTHROPIC.body(asked, blocks, "Go on."), "x_unknown": {"a": [1, None, True, "b"]}}

@@ -102,7 +102,7 @@ def test_no_core_dump(tmp_path: Path) -> None:
         # Its files in /proc belong to root once it is not dumpable; run as root, that can't be told apart.
         if os.geteuid() != 0:
             with pytest.raises(PermissionError):
-                Path(f"/proc/{worker}/mem").open("rb")
+                Path(f"/proc/{worker}/mem").read_bytes()
         os.kill(worker, signal.SIGSEGV)
         until(lambda: gate.workers() not in ([], [worker]))
         time.sleep(0.2)

@@ -31,7 +31,7 @@ def _escaped(text: str) -> str:
 
 
 def _one_escape(text: str) -> str:
-    """Write the third letter of the key's prefix as an escape, as in `AK\\u0049A…`."""
+    """Write the third letter of the key as an escape."""
     at = text.index("AKIA") + 2
     return json.dumps(text[:at])[:-1] + "\\u0049" + json.dumps(text[at + 1 :])[1:]
 

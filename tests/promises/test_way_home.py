@@ -1,4 +1,4 @@
-"""Promise 5: restoring is exact at every chunking, of issued surrogates only, for their own scope, into allowed sinks."""
+"""Promise 5: restoring is exact at every chunking, of issued surrogates only, for their own scope, in allowed sinks."""
 
 from __future__ import annotations
 
