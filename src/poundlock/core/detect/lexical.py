@@ -10,8 +10,8 @@ import functools
 import re
 from typing import NamedTuple
 
-from poundlock.core.detect.expressions import Expression
 from poundlock.core.detect import scoring
+from poundlock.core.detect.expressions import Expression
 
 # What a name says of the value under it: 3 a password, 2 a secret by name, 1 only if the value is random.
 PASSWORD, SECRET, WEAK = 3, 2, 1
@@ -32,7 +32,7 @@ EXPRESSION = f"(?i:{WORDS})"
 
 STRONG = Expression(
     r"passw(?:or)?d|passwd|passphrase|passcode|pwd|kennwort|passwort|contrase[nñ]a|mot[ _]de[ _]passe|mdp|senha|wachtwoord"
-    r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by|(?:^|[^a-z])p(?:ass|w)(?:$|[^a-z])|psk|wpa|requirepass|masterauth",
+    r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by|(?:^|[^a-z])p(?:ass|w)(?:$|[^a-z])|psk|wpa[-_2]|requirepass|masterauth",
     re.IGNORECASE,
 )
 MANY = Expression(r"(?:mot[ _]de[ _]passe|identified by)[\s\"'`*]*$", re.IGNORECASE)
@@ -51,7 +51,7 @@ ABOUT = Expression(
     r"|template|fingerprint|thumbprint|checksum|key_id|group|mode|method|option|options|flag|role|user|username|email)$)"
     r"|(?:Hash|Length|Type|Name|Path|File|Url|Uri|Policy|Field|Label|Hint|Error|Prompt|Pattern|Id|Ids|Arn|Ref|Index|Expiry"
     r"|Placeholder|Enabled|Required|Count|Limit|Prefix|Class|Text|Message|Validator|Strength|Status|Input|Form|Scope|Mode)$"
-    r"|public[-_]?key|pubkey|primary[-_]?key|foreign[-_]?key|tokeniz|tokenis|next[-_]?token|page[-_]?token|max[-_]?token",
+    r"|public[-_]?key|pubkey|primary[-_]?key|foreign[-_]?key|tokeniz|tokenis|[Nn]ext\w{0,14}[Tt]oken|[Cc]ontinuation[-_]?[Tt]oken|page[-_]?[Tt]oken|max[-_]?[Tt]oken|Mgr|Manager|Realm",
 )
 NAME = Expression(r"[\w$.\-/]*")
 TAIL = Expression(r"[\w.\-]{0,40}(?:\[\w{0,20}\])?", re.ASCII)
@@ -103,6 +103,21 @@ PROSE = Expression(
     r"|[eé]|är|è)[ ]"
 )
 CALLING = Expression(r"[\w$.:>-]+[(\[]|[{<(]")
+GETTERS = (
+    "get",
+    "check",
+    "verify",
+    "is",
+    "has",
+    "find",
+    "delete",
+    "remove",
+    "validate",
+    "reset",
+    "generate",
+    "hash",
+    "fetch",
+)
 DOTTED = Expression(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)+")
 PIECES = Expression(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^A-Za-z0-9]+")
 
@@ -130,7 +145,7 @@ def strength(name: str) -> int:
 
     Answers are kept: the same few names stand everywhere, and a name is no value.
     """
-    if ABOUT.search(name):
+    if ABOUT.search(name.lower() if name.isupper() else name):
         return 0
     if STRONG.search(name):
         return PASSWORD
@@ -303,6 +318,22 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
     size = len(value)
     if scoring.made_up(value):
         return 0.0
+    low = (value.rstrip(":=?!.,") or value).lower()
+    name = reading.name.lower()
+    if (
+        low in name
+        or name.endswith(low.replace("-", "_"))
+        or ("passw" in low and (low.isalpha() or (not reading.quoted and low.isidentifier())))
+    ):
+        return 0.0
+    if reading.line.endswith("::" + reading.name):
+        return 0.0
+    if reading.how in ("comma", "call"):
+        last = name.rpartition(".")[2]
+        if (_words_only(value) and scoring.classes(value) < 3) or last.startswith(GETTERS):
+            return 0.0
+        if reading.how == "call" and STRONG.search(last) is None and MIDDLE.search(last) is None:
+            return 0.0
     shape = scoring.shape(value)
     if (
         shape
@@ -322,7 +353,7 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
     if not reading.quoted:
         if following in ("(", "["):
             return 0.0
-        if DOTTED.fullmatch(bare) and bits < 4.9:
+        if DOTTED.fullmatch(bare) and (bits < 4.9 or (reading.connector.endswith(" ") and not _packed(reading))):
             return 0.0
         if bare.endswith(("&quot", "&amp", "&gt")):
             return 0.0
@@ -332,23 +363,15 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
             return _weak_password(bare, bits)
     elif DOTTED.fullmatch(bare) and bits < 4.3:
         return 0.0
-    low = bare.lower()
-    name = reading.name.lower()
-    if not figures and "passw" in low:
-        return 0.0
-    if (
-        reading.how == "call"
-        and STRONG.search(name.rpartition(".")[2]) is None
-        and MIDDLE.search(name.rpartition(".")[2]) is None
-    ):
-        return 0.0
     if name.strip("$").endswith("pwd") and value[0] in "/~":
-        return 0.0
-    if low in name or name.endswith(low.replace("-", "_")):
         return 0.0
     if level == PASSWORD:
         if letters and not figures:
-            return _weak_password(bare, bits) if reading.how != "comma" or bits > 4.6 else 0.0
+            return (
+                _weak_password(bare, bits)
+                if name.endswith(("word", "wd", "phrase", "wort", "senha")) or bits > 4.6
+                else 0.0
+            )
         if not figures and (not bare.isascii() or _words_only(bare)):
             return 0.0
         if letters and bits < 3.6 and size < 8:
@@ -360,8 +383,8 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
         return 0.0
     if level == SECRET:
         if size < 16:
-            return 0.65 if figures and bits >= 4.3 and not reading.how == "prose" else 0.0
-        if bits >= 4.2 and (figures or bits >= 4.9):
+            return 0.65 if figures and bits >= 4.3 and reading.how != "prose" else 0.0
+        if bits >= 4.2 and (figures or (bits >= 4.9 and scoring.entropy(value) >= 3.3)):
             return 0.85
         return (
             0.6
@@ -386,11 +409,11 @@ def _words_only(value: str) -> bool:
     """Say whether a value is made of words, short numbers and joints (`my-cool-name2`, `RegOpenKeyEx`)."""
     odd = 0
     for piece in PIECES.findall(value):
-        if piece.isalpha() and (len(piece) < 3 or scoring.surprise(piece) >= 4.3):
+        if (piece.isalpha() and (len(piece) < 3 or scoring.surprise(piece) >= 4.3)) or (
+            piece.isdigit() and len(piece) > 2
+        ):
             odd += len(piece)
-        elif piece.isdigit() and len(piece) > 2:
-            odd += len(piece)
-    return odd * 5 < len(value)
+    return odd * 5 < len(value) * 2
 
 
 def _special(value: str) -> bool:
@@ -399,7 +422,7 @@ def _special(value: str) -> bool:
 
 def _weak_password(value: str, bits: float) -> float:
     """Judge a password of letters only: a plain word is one only where it does not look like a name in code."""
-    if len(value) < 6 or not value.isalpha() or _words_only(value) and not value.islower():
+    if len(value) < 6 or not value.isalpha() or (_words_only(value) and not value.islower()):
         return 0.0
     if bits >= 4.6:
         return 0.65
