@@ -51,6 +51,7 @@ CLIENTS = {
         Client("claude-code", "npm", ("@anthropic-ai/claude-code@2.1.329",), "node_modules/.bin/claude"),
         # An older Claude Code, which lays its requests out differently (a probe of `/`, a title request, more tools).
         Client("claude-code-2.1.197", "npm", ("@anthropic-ai/claude-code@2.1.197",), "node_modules/.bin/claude"),
+        Client("codex", "npm", ("@openai/codex@0.169.0",), "node_modules/.bin/codex"),
         Client("aider", "pypi", ("aider-chat==0.86.2",), "venv/bin/aider"),
         Client("llm", "pypi", ("llm==0.36",), "venv/bin/llm"),
         Client("sdks-python", "pypi", ("anthropic==2.11.0", "openai==3.52.0"), "venv/bin/python"),

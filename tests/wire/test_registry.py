@@ -42,8 +42,17 @@ KEY = {"x-api-key": "k"}
         ("POST", "/v1/files", {}, "", ("openai", "files", "refuse")),
         ("POST", "/v1/messages/batches", {}, "", ("anthropic", "batches", "refuse")),
         ("GET", "/v1/messages/batches/msgbatch_1/results", {}, "", ("anthropic", "batches", "refuse")),
-        ("POST", "/v1/responses", {}, "", ("openai", "responses", "refuse")),
-        ("GET", "/v1/responses", {}, "", ("openai", "responses", "refuse")),
+        ("POST", "/v1/responses", {}, "", ("openai", "responses", "inspect")),
+        ("POST", "/v1/responses", {}, "openai", ("openai", "responses", "inspect")),
+        ("POST", "/openai/v1/responses", {}, "openai", ("openai", "responses", "inspect")),
+        ("POST", "/v1/responses/compact", {}, "", ("openai", "responses.compact", "inspect")),
+        ("POST", "/v1/responses/input_tokens", {}, "", ("openai", "responses.input_tokens", "inspect")),
+        ("GET", "/v1/responses", {}, "", ("openai", "responses.websocket", "refuse")),
+        ("GET", "/v1/responses/resp_1", {}, "", ("openai", "responses.retrieve", "inspect")),
+        ("GET", "/v1/responses/resp_1/input_items", {}, "", ("openai", "responses.input_items", "inspect")),
+        ("POST", "/v1/responses/resp_1/cancel", {}, "", ("openai", "responses.cancel", "pass")),
+        ("DELETE", "/v1/responses/resp_1", {}, "", ("openai", "responses.delete", "pass")),
+        ("POST", "/v1/conversations", {}, "", ("openai", "conversations", "refuse")),
         ("POST", "/v1/completions", {}, "", ("openai", "completions", "refuse")),
         ("POST", "/chat/completions", {}, "openai", ("openai", "chat.completions", "inspect")),
         ("POST", "/openai/v1/chat/completions", {}, "openai", ("openai", "chat.completions", "inspect")),
@@ -64,6 +73,9 @@ def test_trap_one_path_of_two_providers_is_told_by_the_headers(method, path, hea
         ("POST", "/v1/models"),
         ("POST", "/v1/messages/"),
         ("POST", "/v1/messages/other"),
+        ("GET", "/v1/responses/resp_1/../../files"),
+        ("GET", "/v1/responses/resp_1%2F..%2Ffiles"),
+        ("POST", "/v1/responses/resp_1"),
         ("POST", "/v1//messages"),
         ("POST", "/V1/messages"),
         ("POST", "/v1/%6Dessages"),
@@ -129,5 +141,5 @@ def test_a_request_without_a_body_has_nothing_to_write():
 )
 def test_each_format_carries_a_key_in_its_own_header(provider, header):
     """A key that Poundlock holds goes where the provider looks for it."""
-    (wire,) = [wire for wire in registry.WIRES if wire.provider == provider]
-    assert wire.key_header("k") == header
+    headers = {wire.key_header("k") for wire in registry.WIRES if wire.provider == provider}
+    assert headers == {header}

@@ -88,6 +88,10 @@ class Homeward:
         """How many issued surrogates stayed as they were, because their sink was not allowed."""
         return self.left_kinds.total()
 
+    def again(self) -> Homeward:
+        """Give a way home for what this answer says once more: it restores the same, and counts and scans nothing."""
+        return Homeward(self._issued, self._permit)
+
     def text(self) -> Channel:
         """Give a channel for text that is shown to the reader.
 

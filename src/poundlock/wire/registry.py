@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from poundlock.core.errors import ClientFault
 from poundlock.wire.anthropic import Anthropic
 from poundlock.wire.openai_chat import OpenAIChat
+from poundlock.wire.openai_responses import OpenAIResponses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from poundlock.core.model import Document
     from poundlock.wire.base import Route, Wire
 
-WIRES: tuple[Wire, ...] = (Anthropic(), OpenAIChat())
+WIRES: tuple[Wire, ...] = (Anthropic(), OpenAIResponses(), OpenAIChat())
 """Every format; of several that fit, one whose own headers are there, else the last."""
 
 

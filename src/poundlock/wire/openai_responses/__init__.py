@@ -1,0 +1,97 @@
+"""The OpenAI Responses API over HTTP, and what else speaks it. It must never learn another provider's name.
+
+Source: platform.openai.com/docs/api-reference/responses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poundlock.core.errors import UpstreamFault
+from poundlock.wire import framing
+from poundlock.wire.base import EVENT_STREAM, Route
+from poundlock.wire.body import write
+from poundlock.wire.openai_responses import answer, request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from poundlock.core.stream import Homeward
+    from poundlock.wire.base import Body, StreamCodec
+
+# Servers that speak this format stand at /v1, at /openai/v1 or at no prefix at all.
+_AT = r"(?:/openai)?(?:/v1)?/responses"
+_ID = r"[A-Za-z0-9_-]{1,160}"
+_RESTORED = frozenset({"responses", "responses.compact", "responses.retrieve", "responses.input_items"})
+
+ROUTES = (
+    Route(method="POST", path=_AT, operation="responses"),
+    Route(method="POST", path=rf"{_AT}/input_tokens", operation="responses.input_tokens"),
+    Route(method="POST", path=rf"{_AT}/compact", operation="responses.compact"),
+    Route(
+        method="GET",
+        path=_AT,
+        operation="responses.websocket",
+        treatment="refuse",
+        reason="the WebSocket of this path is refused until its frames are inspected",
+    ),
+    Route(method="GET", path=rf"{_AT}/{_ID}", operation="responses.retrieve"),
+    Route(method="GET", path=rf"{_AT}/{_ID}/input_items", operation="responses.input_items"),
+    Route(method="DELETE", path=rf"{_AT}/{_ID}", operation="responses.delete", treatment="pass", reason="no text"),
+    Route(
+        method="POST",
+        path=rf"{_AT}/{_ID}/cancel",
+        operation="responses.cancel",
+        treatment="pass",
+        reason="takes no body; its answer keeps its surrogates",
+    ),
+    Route(
+        method="*",
+        path=r"(?:/openai)?(?:/v1)?/conversations(?:/.*)?",
+        operation="conversations",
+        treatment="refuse",
+        reason="stored conversations are refused until their items are inspected",
+    ),
+)
+
+
+class OpenAIResponses:
+    """The format `openai`, its Responses API."""
+
+    provider = "openai"
+    routes = ROUTES
+
+    def claims(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request's headers (lower-case names) are those that only this provider's clients send."""
+        return "openai-organization" in headers or "openai-project" in headers or "openai-beta" in headers
+
+    def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str]) -> Body:
+        """Decode a request body. Raises: `ClientFault`."""
+        return request.read(route.operation, body, headers)
+
+    def encode_answer(self, route: Route, body: bytes, homeward: Homeward) -> bytes:
+        """Restore in a whole answer. Raises: `UpstreamFault` for what isn't JSON."""
+        return answer.restored(body, homeward) if route.operation in _RESTORED else body
+
+    def stream(self, route: Route, content_type: str, homeward: Homeward) -> StreamCodec:
+        """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type or route."""
+        if content_type.partition(";")[0].strip().lower() != EVENT_STREAM or route.operation not in _RESTORED:
+            raise UpstreamFault("The provider streams in a format that is not known on this route.")
+        return answer.AnswerCodec(homeward)
+
+    def refusal(self, status: int, message: str, *, code: str = "") -> bytes:
+        """Give an error body."""
+        # platform.openai.com/docs, "Error codes".
+        kind = {401: "authentication_error", 429: "rate_limit_error"}.get(
+            status, "server_error" if status >= 500 else "invalid_request_error"
+        )
+        return write({"error": {"message": message, "type": kind, "param": None, "code": code or None}})
+
+    def key_header(self, key: str) -> tuple[str, str]:
+        """Give the header in which a key goes."""
+        return "authorization", f"Bearer {key}"
+
+    def broken(self, message: str, *, code: str = "") -> bytes:
+        """Give what ends a stream that broke on the way: the API's own event for an error; the codec numbers it."""
+        event = {"type": "error", "code": code or "server_error", "message": message, "param": None}
+        return framing.event(write(event), "error")
