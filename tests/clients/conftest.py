@@ -118,9 +118,10 @@ def same_prefixes(requests: list[Seen]) -> None:
     assert len(requests) > 1
     for earlier, later in itertools.pairwise(requests):
         before, after = earlier.json(), later.json()
-        for name in ("system", "tools"):
+        for name in ("system", "instructions", "tools"):
             assert _bytes(before.get(name)) == _bytes(after.get(name)), f"request {later.number}: {name} changed"
-        messages, more = before["messages"], after["messages"]
+        member = "messages" if "messages" in before else "input"
+        messages, more = before[member], after[member]
         assert len(more) > len(messages)
         for number, (old, new) in enumerate(zip(messages, more, strict=False)):
             assert _bytes(old) == _bytes(new), f"request {later.number}: message {number} changed"

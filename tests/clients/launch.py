@@ -60,6 +60,22 @@ def claude_code(url: str, home: Path, folder: Path, *arguments: str, version: st
     return _run([str(clients.executable(version)), *arguments], folder, home, environment)
 
 
+def codex(url: str, home: Path, folder: Path, prompt: str, *arguments: str) -> Outcome:
+    """Run Codex in a project folder: a model provider given by arguments points it at a gateway.
+
+    Without a URL it uses its built-in provider, and so what `~/.codex` says. `arguments` begin with a subcommand, if
+    there is one.
+    """
+    command = [str(clients.executable("codex")), "exec", *arguments]
+    # The folder is thrown away, and the machine of a test may have no sandbox of its own.
+    command += ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
+    command += ["-c", "model=gpt-5.2", "-c", "analytics.enabled=false"]
+    if url:
+        provider = f'{{name="gated",base_url="{url}/v1",env_key="GATED_KEY",wire_api="responses"}}'
+        command += ["-c", "model_provider=gated", "-c", f"model_providers.gated={provider}"]
+    return _run([*command, prompt], folder, home, {"GATED_KEY": KEY})
+
+
 def aider(
     url: str, home: Path, folder: Path, prompts: tuple[str, ...], *arguments: str, speak: str = "openai"
 ) -> Outcome:

@@ -47,7 +47,7 @@ class PromptCache:
 
     def look_up(self, body: dict[str, Any]) -> tuple[int, int]:
         """Return (bytes of this prompt, bytes of its longest prefix that an earlier prompt also began with)."""
-        parts = [plain(body.get(name, [])) for name in ("tools", "system", "messages")]
+        parts = [plain(body.get(name, [])) for name in ("tools", "system", "instructions", "messages", "input")]
         items = [item for part in parts for item in (part if isinstance(part, list) else [part])]
         lines = [json.dumps(item, ensure_ascii=False).encode("utf-8", "surrogatepass") for item in items]
         prompt = b"".join(line + b"\n" for line in lines)

@@ -14,7 +14,8 @@ A script is one JSON object::
 A turn::
 
     "blocks"      list of {"text": …} | {"thinking": …, "signature": …} | {"redacted_thinking": …}
-                  | {"tool": NAME, "input": {…}} | {"tool": NAME, "raw": "arguments as sent, valid or not"};
+                  | {"tool": NAME, "input": {…}} | {"tool": NAME, "raw": "arguments as sent, valid or not"}
+                  | {"item": {…}} (an item of the Responses API, given whole);
                   each may have its own "cut"
     "cut"         how texts become deltas: "whole", "characters", {"every": n}, {"random": seed, "most": n},
                   {"inside": ["text", …]} (cut in the middle, and around every character, of each occurrence)
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
 _ANSWER_KEYS = frozenset(["blocks", "cut", "wire", "stop", "usage", "pings", "compress", "copy", "note"])
 _FAULT_KEYS = frozenset(["first_delay", "dribble", "error", "fail", "drop", "endless", "reply"])
 _CONDITION_KEYS = frozenset(["assistants", "contains", "anywhere", "tools", "path", "times"])
-_BLOCK_KEYS = frozenset(["text", "thinking", "signature", "redacted_thinking", "tool", "input", "raw", "id", "cut"])
+_BLOCK_KEYS = frozenset(
+    ["text", "thinking", "signature", "redacted_thinking", "tool", "input", "raw", "id", "cut", "item"]
+)
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -62,6 +65,12 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(item)
 
 
+def _made(message: dict[str, Any]) -> bool:
+    """Whether the model made a message, or an item of the Responses API."""
+    kind = str(message.get("type", ""))
+    return message.get("role") == "assistant" or kind == "reasoning" or kind.endswith("_call")
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a script may look at in one request."""
@@ -72,26 +81,30 @@ class Ask:
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The conversation, or nothing when the body has none."""
-        found = self.body.get("messages")
+        found = self.body.get("messages", self.body.get("input"))
         return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
     @property
     def assistants(self) -> int:
-        """How many assistant messages the conversation holds."""
-        return sum(message.get("role") == "assistant" for message in self.messages)
+        """How many answers the conversation holds: assistant messages, or runs of items that the model made."""
+        made = [_made(message) for message in self.messages]
+        if "messages" in self.body:
+            return sum(made)
+        return sum(mine and not before for before, mine in zip([False, *made], made, strict=False))
 
     def newest(self) -> str:
         """Return the text of everything after the last assistant message."""
         tail: list[dict[str, Any]] = []
         for message in reversed(self.messages):
-            if message.get("role") == "assistant":
+            if _made(message):
                 break
             tail.append(message)
         return "\n".join(strings(tail[::-1]))
 
     def anywhere(self) -> str:
         """Return the text of the conversation and of the system prompt."""
-        return "\n".join([*strings(self.body.get("system")), *strings(self.messages)])
+        first = [*strings(self.body.get("system")), *strings(self.body.get("instructions"))]
+        return "\n".join([*first, *strings(self.messages)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
 import json
 import random
 import zlib
@@ -17,7 +18,7 @@ import brotli
 import zstandard
 from aiohttp import web
 
-from tests.provider import anthropic, cuts, figures, openai, script
+from tests.provider import anthropic, cuts, figures, openai, responses, script
 from tests.provider.journal import Journal
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Provider:
         self._script = self._current()
         self.journal = Journal(log_path)
         self._caches: dict[str, figures.PromptCache] = {}
+        self.stored: dict[str, tuple[list[Any], dict[str, Any]]] = {}
 
     def _current(self) -> script.Script:
         stamp = self._path.stat().st_mtime_ns
@@ -111,7 +113,11 @@ class _Answer:
             return await self._whole(200, {"message": "hello"})
         if method in {"GET", "HEAD"} and path.startswith("/v1/models"):
             return await self._whole(200, anthropic.models() if as_anthropic else openai.models())
-        known = {"/v1/messages", "/v1/messages/count_tokens", "/v1/chat/completions", "/v1/embeddings"}
+        if method == "GET" and path.startswith("/v1/responses/"):
+            kept = self.provider.stored.get(path.removeprefix("/v1/responses/"))
+            if kept is not None:
+                return await self._whole(200, kept[1])
+        known = {"/v1/messages", "/v1/messages/count_tokens", "/v1/chat/completions", "/v1/embeddings", "/v1/responses"}
         if path not in known or method != "POST":
             return await self._error(404, {"message": f"{method} {path} is not here"}, as_anthropic=as_anthropic)
         try:
@@ -120,6 +126,8 @@ class _Answer:
             decoded = None
         if not isinstance(decoded, dict):
             return await self._error(400, {"message": "the body is not a JSON object"}, as_anthropic=as_anthropic)
+        if path == "/v1/responses" and not self._remember(decoded):
+            return await self._error(404, {"message": "the previous response is not here"}, as_anthropic=False)
         turn = book.answer(script.Ask(path, decoded))
         self.sizes = self.provider.cache(path).look_up(decoded)
         await asyncio.sleep(float(turn.get("first_delay", 0)))
@@ -132,10 +140,32 @@ class _Answer:
             return await self._whole(200, {"input_tokens": figures.tokens(self.sizes[0])})
         if path == "/v1/embeddings":
             return await self._whole(200, openai.embeddings(decoded))
+        if path == "/v1/responses":
+            self._keep(decoded, responses.response(turn, decoded, copy.deepcopy(chance), self.sizes))
+            if not decoded.get("stream"):
+                return await self._whole(200, responses.response(turn, decoded, chance, self.sizes), turn)
+            return await self._stream(responses.stream(turn, decoded, chance, self.sizes), turn, responses)
         build = (anthropic.message, anthropic.stream) if as_anthropic else (openai.completion, openai.stream)
         if not decoded.get("stream"):
             return await self._whole(200, build[0](turn, decoded, chance, self.sizes), turn)
-        return await self._stream(build[1](turn, decoded, chance, self.sizes), turn, as_anthropic=as_anthropic)
+        speaker = anthropic if as_anthropic else openai
+        return await self._stream(build[1](turn, decoded, chance, self.sizes), turn, speaker)
+
+    def _remember(self, body: dict[str, Any]) -> bool:
+        """Put what came before in front of a request's input; tell whether that is known."""
+        if isinstance(body.get("input"), str):
+            body["input"] = [{"role": "user", "content": body["input"]}]
+        previous = body.get("previous_response_id")
+        if previous is None:
+            return True
+        kept = self.provider.stored.get(previous)
+        if kept is not None:
+            body["input"] = [*kept[0], *body["input"]]
+        return kept is not None
+
+    def _keep(self, body: dict[str, Any], answer: dict[str, Any]) -> None:
+        if body.get("store", True):
+            self.provider.stored[answer["id"]] = ([*body["input"], *answer["output"]], answer)
 
     def _usual(self, as_anthropic: bool, chance: random.Random) -> dict[str, str]:
         if as_anthropic:
@@ -184,8 +214,7 @@ class _Answer:
         default = openai.ERROR_TYPES.get(status, ("server_error", None))
         return await self._whole(status, openai.error(error.get("type", default[0]), text, default[1]))
 
-    async def _stream(self, events: list[bytes], turn: dict[str, Any], *, as_anthropic: bool) -> web.StreamResponse:
-        speaker = anthropic if as_anthropic else openai
+    async def _stream(self, events: list[bytes], turn: dict[str, Any], speaker: Any) -> web.StreamResponse:
         if "fail" in turn:
             fail = turn["fail"]
             failure = speaker.error_event(fail.get("type", "overloaded_error"), fail.get("message", "Overloaded"))
