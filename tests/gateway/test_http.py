@@ -108,3 +108,24 @@ def test_request_shows_nothing_of_its_content():
     )
     assert "hidden" not in repr(request)
     assert repr(request) == "Request(method='POST', provider=None, peer='127.0.0.1', fault=None)"
+
+
+@pytest.mark.parametrize(
+    ("values", "json"),
+    [
+        ([], True),
+        (["application/json"], True),
+        (["Application/JSON; charset=UTF-8"], True),
+        (['application/json;charset="utf8";'], True),
+        (["application/json; charset=utf-7"], False),
+        (["application/json; charset=utf-8; charset=utf-16"], False),
+        (["application/json; profile=x"], False),
+        (["application/json", "application/json"], False),
+        (["application/json, text/plain"], False),
+        (["text/plain"], False),
+        ([""], False),
+    ],
+)
+def test_is_json(values, json):
+    """Only JSON in UTF-8, said once, or nothing said, is what Poundlock reads."""
+    assert http.is_json([("content-type", value) for value in values]) is json

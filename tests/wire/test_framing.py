@@ -154,3 +154,12 @@ def test_a_line_without_an_end_is_refused_at_the_limit():
     assert splitter.feed(b"x" * 100) == []
     with pytest.raises(UpstreamFault, match="longer than"):
         splitter.feed(b"x")
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+def test_whole(end):
+    """The event at the end that is not whole is left out; where none is, a blank line ends what went before."""
+    assert framing.whole(b"data: 1" + end + b"data: 2" + end + b"data: 3") == b"data: 1" + end + b"data: 2" + end
+    assert framing.whole(b"data: 1" + end) == b"data: 1" + end
+    assert framing.whole(b"data: 1\n") == b"\n\n"
+    assert framing.whole(b"") == b"\n\n"
