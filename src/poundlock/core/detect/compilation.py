@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
-from poundlock.core.detect import lexical, views
+from poundlock.core.detect import keyed, lexical, views
 from poundlock.core.detect.rules import Rule, digest, expression
 from poundlock.core.detect.sources import Trigger, compile_database
 from poundlock.core.errors import ConfigFault
@@ -41,10 +41,11 @@ def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
     triggers: list[Trigger] = []
     purposes: list[int] = []
     for number, rule in enumerate(rules):
-        if rule.lexical or rule.context:
+        near = rule.lexical in keyed.MODES
+        if (rule.lexical and not near) or rule.context:
             continue
         try:
-            trigger = derive(expression(rule), ignore_case=rule.ignore_case)
+            trigger = derive(keyed.trigger(rule) if near else expression(rule), ignore_case=rule.ignore_case)
             if rule.trigger:
                 hint = derive(rule.trigger, ignore_case=rule.ignore_case)
                 trigger = Trigger(expression=hint.expression, least=1, most=trigger.most, literals=hint.literals)

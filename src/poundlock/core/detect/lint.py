@@ -10,7 +10,7 @@ from re import _constants as codes  # type: ignore[attr-defined]  # the parser o
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any
 
-from poundlock.core.detect import templates, validators
+from poundlock.core.detect import keyed, templates, validators
 from poundlock.core.detect.compilation import compile_rules
 from poundlock.core.detect.engine import Detector
 from poundlock.core.detect.rules import Rule, expression
@@ -77,7 +77,7 @@ def _form(rule: Rule) -> Iterator[str]:
     for example in rule.examples:
         if "«" not in example:
             yield "an example does not mark its value with « and »"
-    if rule.lexical:
+    if rule.lexical and rule.lexical not in keyed.MODES:
         if rule.lexical not in LEXICAL_KINDS:
             yield f"there is no lexical kind `{rule.lexical}`"
         return
@@ -87,7 +87,7 @@ def _form(rule: Rule) -> Iterator[str]:
         if _leading(tree):
             yield "begins with a repeat of anything: its context is not bounded"
             return
-        derive(expression(rule), ignore_case=rule.ignore_case)
+        derive(keyed.trigger(rule) if rule.lexical else expression(rule), ignore_case=rule.ignore_case)
         if rule.trigger:
             derive(rule.trigger, ignore_case=rule.ignore_case)
     except (re.error, Unsupported) as fault:

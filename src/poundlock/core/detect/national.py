@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ODD = dict(
-    zip("0123456789" + ALPHABET, (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 9, 13, 15, 17, 19, 21) + (
-        2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23), strict=True)
+    zip(
+        "0123456789" + ALPHABET,
+        (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 9, 13, 15, 17, 19, 21)
+        + (2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23),
+        strict=True,
+    )
 )
 """Values of the characters in odd places of an Italian fiscal code (decree of 23 December 1976)."""
 
@@ -182,7 +186,8 @@ def cz(plain: str) -> bool:
 
 def de_tax(plain: str) -> bool:
     """Germany, Steuer-ID: of its first ten digits one stands twice or three times."""
-    return plain[0] != "0" and len(set(plain[:10])) in (8, 9) and mod11_10(plain)
+    counts = sorted(plain[:10].count(char) for char in set(plain[:10]))
+    return plain[0] != "0" and counts[-1] in (2, 3) and counts[-2] == 1 and mod11_10(plain)
 
 
 def de_pension(plain: str) -> bool:
@@ -267,8 +272,10 @@ def fr_tax(plain: str) -> bool:
 
 def gb_nino(plain: str) -> bool:
     """United Kingdom, national insurance number: no check digit, but letters that are never given."""
-    return plain[:2] not in ("BG", "GB", "NK", "KN", "TN", "NT", "ZZ") and plain[0] not in "DFIQUV" and (
-        plain[1] not in "DFIQUVO"
+    return (
+        plain[:2] not in ("BG", "GB", "NK", "KN", "TN", "NT", "ZZ")
+        and plain[0] not in "DFIQUV"
+        and (plain[1] not in "DFIQUVO")
     )
 
 
@@ -285,7 +292,7 @@ def gb_utr(plain: str) -> bool:
 def gb_vat(plain: str) -> bool:
     """United Kingdom, VAT number."""
     total = weighted(plain, (8, 7, 6, 5, 4, 3, 2)) + int(plain[7:9])
-    return total % 97 in (0, 42)
+    return total % 97 in (0, 42, 55)
 
 
 def gr_amka(plain: str) -> bool:
@@ -349,7 +356,7 @@ def in_aadhaar(plain: str) -> bool:
 
 def in_pan(plain: str) -> bool:
     """India, permanent account number: its fourth letter is the holder's sort."""
-    return plain[3] in "ABCFGHJLPT"
+    return plain[3] in "ABCFGHJKLPT"
 
 
 def is_(plain: str) -> bool:
@@ -394,7 +401,9 @@ def lv(plain: str) -> bool:
     """Latvia, personas kods; those that begin with 32 hold no day."""
     if plain.startswith("32"):
         return True
-    return (1101 - weighted(plain, (1, 6, 3, 7, 9, 10, 5, 8, 4, 2))) % 11 == int(plain[10]) and _dated(plain, "dmy")
+    return (1101 - weighted(plain, (1, 6, 3, 7, 9, 10, 5, 8, 4, 2))) % 11 % 10 == int(plain[10]) and _dated(
+        plain, "dmy"
+    )
 
 
 def mx_curp(plain: str) -> bool:
@@ -463,7 +472,7 @@ def ro(plain: str) -> bool:
 
 def rs(plain: str) -> bool:
     """Serbia, Slovenia, Bosnia, North Macedonia, Montenegro: JMBG, EMŠO."""
-    return _eleven(plain, (7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) and _dated(plain, "dm" + "y")
+    return _eleven(plain, (7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2), ten=0) and _dated(plain[:4] + plain[5:7], "dmy")
 
 
 def ru_inn(plain: str) -> bool:
@@ -549,7 +558,7 @@ def ae(plain: str) -> bool:
 
 def be_vat(plain: str) -> bool:
     """Belgium, enterprise and VAT number."""
-    return 97 - int(plain[:8]) % 97 == int(plain[8:])
+    return (int(plain[:8]) + int(plain[8:])) % 97 == 0
 
 
 def fr_siren(plain: str) -> bool:
@@ -559,7 +568,8 @@ def fr_siren(plain: str) -> bool:
 
 def fr_vat(plain: str) -> bool:
     """France, VAT number: two key digits before the SIREN."""
-    return not plain[:2].isdigit() or (12 + 3 * (int(plain[2:]) % 97)) % 97 == int(plain[:2])
+    key = not plain[:2].isdigit() or (12 + 3 * (int(plain[2:]) % 97)) % 97 == int(plain[:2])
+    return key and luhn(plain[2:])
 
 
 def de_vat(plain: str) -> bool:
@@ -582,6 +592,8 @@ def at_vat(plain: str) -> bool:
 CHECKS: dict[str, Callable[[str], bool]] = {
     name.rstrip("_").replace("_", "-"): check
     for name, check in list(globals().items())
-    if callable(check) and getattr(check, "__module__", "") == __name__ and not name.startswith("_")
+    if callable(check)
+    and getattr(check, "__module__", "") == __name__
+    and not name.startswith("_")
     and name not in ("weighted", "day")
 }

@@ -9,6 +9,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from poundlock.core.detect import keyed
 from poundlock.core.detect.expressions import Expression
 from poundlock.core.errors import ConfigFault
 from poundlock.core.model import Family, Tier, Value
@@ -50,8 +51,9 @@ class Rule(Value, frozen=True, kw_only=True):
     """One rule.
 
     A rule is recognised by `pattern` alone (a named group `value` holds what is sensitive); or, if it has `context`,
-    by `pattern` as the whole value of a name or line that holds one of those words; or, if it has `lexical`, by the
-    lexical layer's reader of that name. `trigger` is a cheaper expression that every match holds, where the one derived
+    by `pattern` as the whole value of a name or line that holds one of those words; or, if `lexical` is `near` or
+    `beside`, by `pattern` behind one of its `keywords` (see `keyed`), or in a column of that name; or, with another
+    `lexical`, by the lexical layer's reader of that name. `trigger` is a cheaper expression that every match holds, where the one derived
     from the pattern is slow. `keywords` are lower-case literals of which every match holds one.
     `confidence` is that of a match whose validators say nothing. `placeholders`: values that are evidently made up
     count too.
@@ -82,6 +84,8 @@ class Rule(Value, frozen=True, kw_only=True):
 
 def expression(rule: Rule) -> str:
     """Give the rule's full pattern: with its boundaries and its group `value`, if it does not say them itself."""
+    if rule.lexical in keyed.MODES:
+        return keyed.expression(rule)
     if rule.context or "(?P<value>" in rule.pattern:
         return rule.pattern
     return f"{LEFT}(?P<value>{rule.pattern}){RIGHT}"

@@ -12,7 +12,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from poundlock.core.detect import validators
+from poundlock.core.detect import checksums, personal, validators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,13 +87,36 @@ def _made(name: str, argument: str, dice: Dice) -> str:
         bank = dice.text("0123456789", int(size)) if size.isdigit() else "INGB" + dice.text("0123456789", 10)
         number = int("".join(str(int(char, 36)) for char in f"{bank}{country}00"))
         return f"{country}{98 - number % 97:02d}{bank}"
+    if name == "register":
+        return _register(argument, dice)
+    if name == "vin":
+        maker, _, size = argument.partition(":")
+        while True:
+            text = maker + dice.text("ABCDEFGHJKLMNPRSTUVWXYZ123456789", int(size) - 1) + dice.text("123456789", 4)
+            if personal.vin(text, "alone"):
+                return text
     if name == "ip":
         return f"{dice.below(60) + 60}.{dice.below(200) + 20}.{dice.below(200) + 20}.{dice.below(200) + 20}"
     if name == "base64":
         return base64.b64encode(
             expand(argument.replace("(", "{").replace(")", "}"), str(dice.below(1 << 30))).encode()
         ).decode()
-    raise KeyError(name)
+    return checksums.made(name, argument, dice)
+
+
+def _register(argument: str, dice: Dice) -> str:
+    """Make a number that its register's check accepts: `#` any digit, `%` any character, the last of them by trial."""
+    check, _, form = argument.partition(":")
+    while True:
+        text = re.sub("#", lambda _: dice.text("0123456789", 1), form)
+        free = text.count("%")
+        for number in range(36**free):
+            out, rest = text, number
+            for _ in range(free):
+                rest, last = divmod(rest, 36)
+                out = out.replace("%", alphabet("0-9A-Z")[last], 1)
+            if personal.register(out, check):
+                return out
 
 
 def expand(template: str, seed: str) -> str:

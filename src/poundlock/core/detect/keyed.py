@@ -1,0 +1,65 @@
+"""Values that count only with a keyword beside them, and what such a rule's keywords become.
+
+A rule with `lexical = "near"` finds its pattern within 30 characters behind one of its keywords; with
+`lexical = "beside"` only connectors may stand between them (`Passport No.: …`, `"dob": "…"`, `policy_number=…`).
+With `"under"` the same, for values that need no digit (names, streets): there a connector must stand between them.
+The same keywords name the columns of a table (see `columns`). Must never accept a value without its keyword.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from poundlock.core.detect.rules import Rule
+
+MODES = ("near", "beside", "under")
+REACH = 30
+"""Characters from a keyword to its value; more than that and bare digits mean nothing."""
+_JOINT = "[-_. ]?"
+_QUOTE = r"(?:[\"'`*]|\\[\"']|&quot;|%22){0,2}"
+_NOUN = r"(?:[-_. ]{0,2}(?i:numbers?|num|nummer|n[uú]mero|numero|no|nr|n[°ºo]|code|value|id|card|#)\.?(?![a-z])){0,2}"
+_AFTER = r"(?:s\b)?\.?" + _NOUN
+_BESIDE = (
+    _AFTER
+    + r"(?:\s?\([^()\n]{1,20}\))?"
+    + rf"{_QUOTE}[\])]?(?:\s{{0,3}}(?:[:=]|=>|:=|->|\||>|%3[AaDd]|#|,\s?[\"'])|\s(?:is|was|of|ist|est|es|[eè]|lautet|to|:))?"
+    + rf"[ \t]{{0,4}}[(\[]?{_QUOTE}"
+)
+_NEAR = r"[^0-9\n]{0,30}?"
+
+
+def written(keyword: str) -> str:
+    """Give the expression for a keyword (`date of birth`) in all the ways that code writes it."""
+    return _JOINT.join(re.escape(word) for word in keyword.split())
+
+
+def camel(keyword: str) -> str:
+    """Give a keyword as the tail of a camel-case name (`DateOfBirth`)."""
+    return "".join(word[:1].upper() + word[1:] for word in keyword.split())
+
+
+def expression(rule: Rule) -> str:
+    """Give the whole pattern of a keyed rule: keyword, what may stand between, and the group `value`."""
+    keys = sorted(rule.keywords, key=len, reverse=True)
+    loose = "|".join(written(key) for key in keys)
+    humps = "|".join(camel(key) for key in keys if key.isascii())
+    left = rf"(?:(?<![A-Za-z])(?i:{loose})" + (rf"|(?<=[a-z])(?:{humps}))" if humps else ")")
+    between = _NEAR if rule.lexical == "near" else _BESIDE
+    return rf"{left}(?![a-rt-z]|s[a-z]){between}(?<![A-Za-z0-9.])(?P<value>{rule.pattern})(?![A-Za-z0-9])"
+
+
+def trigger(rule: Rule) -> str:
+    """Give the expression of the first stage: a keyword and the first digit behind it, or its connector."""
+    loose = "|".join(_hint(key) for key in sorted(rule.keywords))
+    if rule.lexical == "under":
+        return rf"(?:{loose})[a-zA-Z]{{0,8}}(?:[\"'\\]{{0,4}}[ ]{{0,2}}[:=>]{{1,2}}|[\"'\\]{{0,4}}, ?[\"'\\])"
+    return rf"(?:{loose})[^0-9\n]{{0,{REACH}}}[0-9]"
+
+
+def _hint(key: str) -> str:
+    """Give a keyword's expression for the first stage: a short one must be a word, or the hump of a longer name."""
+    if len(key) > len("word") or not key.isascii():
+        return f"(?i:{written(key)})"
+    return f"(?:[^A-Za-z](?i:{written(key)})|[a-z]{camel(key)})[^a-z0-9]"
