@@ -99,7 +99,8 @@ class Provider(_Section, frozen=True, kw_only=True):
 
     upstream: Annotated[str, Meta(description="Base URL, `https://api.example.com`.")]
     format: Annotated[
-        Literal["", "anthropic", "openai"], Meta(description="Wire format. Empty: told from the path.")
+        Literal["", "anthropic", "gemini", "ollama", "openai"],
+        Meta(description="Wire format. Empty: told from the path."),
     ] = ""
     vendor: Annotated[str, Meta(description="Vendor id in the register. Empty: the provider's name.")] = ""
     plan: Annotated[str, Meta(description="Plan id in the vendor register: what it says of the plan counts.")] = ""
@@ -118,6 +119,9 @@ class Provider(_Section, frozen=True, kw_only=True):
 DEFAULT_PROVIDERS: dict[str, Provider] = {
     "anthropic": Provider(upstream="https://api.anthropic.com", format="anthropic", vendor="anthropic"),
     "openai": Provider(upstream="https://api.openai.com", format="openai", vendor="openai"),
+    "gemini": Provider(upstream="https://generativelanguage.googleapis.com", format="gemini", vendor="google"),
+    # Without a format: the same server speaks other providers' formats under /v1.
+    "ollama": Provider(upstream="http://127.0.0.1:11434", vendor="ollama", local=True),
 }
 
 

@@ -9,8 +9,12 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from poundlock.core.errors import ClientFault
 from poundlock.wire.anthropic import Anthropic
+from poundlock.wire.gemini import Gemini
+from poundlock.wire.ollama import Ollama
 from poundlock.wire.openai_chat import OpenAIChat
 from poundlock.wire.openai_responses import OpenAIResponses
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from poundlock.core.model import Document
     from poundlock.wire.base import Route, Wire
 
-WIRES: tuple[Wire, ...] = (Anthropic(), OpenAIResponses(), OpenAIChat())
+WIRES: tuple[Wire, ...] = (Gemini(), Ollama(), Anthropic(), OpenAIResponses(), OpenAIChat())
 """Every format; of several that fit, one whose own headers are there, else the last."""
 
 
@@ -75,8 +79,9 @@ def _named(name: str) -> tuple[Wire, ...]:
 
 def _route(wire: Wire, method: str, path: str) -> Route | None:
     for route in wire.routes:
-        if route.method in {method, "*"} and _pattern(route.path).fullmatch(path):
-            return route
+        if route.method in {method, "*"} and (found := _pattern(route.path).fullmatch(path)):
+            model = found.groupdict().get("model")
+            return msgspec.structs.replace(route, model=model) if model else route
     return None
 
 
