@@ -75,8 +75,14 @@ def environment(inherited: Mapping[str, str], base: str, token: str, settings: S
         ANTHROPIC_API_BASE=base,  # LiteLLM, and so aider
         OPENAI_BASE_URL=openai,  # the OpenAI SDKs, llm
         OPENAI_API_BASE=openai,  # LiteLLM, aider
+        GOOGLE_GEMINI_BASE_URL=base,  # Gemini CLI, Google's SDKs
+        OLLAMA_HOST=base,  # Ollama's command line and SDKs
     )
-    for variable, provider in (("ANTHROPIC_API_KEY", "anthropic"), ("OPENAI_API_KEY", "openai")):
+    for variable, provider in (
+        ("ANTHROPIC_API_KEY", "anthropic"),
+        ("OPENAI_API_KEY", "openai"),
+        ("GEMINI_API_KEY", "gemini"),
+    ):
         known = settings.provider(provider)
         if known and known.key_env:
             out.pop(known.key_env, None)
