@@ -454,9 +454,9 @@ def sort(name: str, level: int) -> str:
 # For texts that are one secret after the other: names, connectors and values in one pass of the matcher. It asks less of
 # a value than `judge`: in such a text, too much is found rather than too little.
 BULK = Expression(
-    r"(?i:passw|passphrase|passwd|pwd|pass|secret|token|credential|api[-_]?key|[-_]key|auth|session|sid)[\w.\-]{0,24}+"
-    r"[\"'`\])\\]{0,3}[ \t]{0,3}(?:=>|:=|[=:>,(]|[ ]is[ ]|(?<=\w)[ ](?=\S*\d))[ \t]{0,3}[\"'`(\\]{0,3}"
-    r"(?=[^\s\"'`<>,;|\\()\[\]{}]{0,40}\d)(?P<value>[^\s\"'`<>,;|\\()\[\]{}]{6,200})"
+    r"(?i:passw|passphrase|pwd|pass|secret|token|credential|api[-_]?key|[-_]key|auth|session|sid)[\w.\-]{0,24}+"
+    r"[\"'`\])\\]{0,3}+[ \t]{0,3}+(?:=>|:=|[=:>,(]|is[ ])[ \t]{0,3}+[\"'`(\\]{0,3}+"
+    r"(?=[^\s\"'`<>,;|\\()\[\]{}0-9]{0,40}+[0-9])(?P<value>[^\s\"'`<>,;|\\()\[\]{}]{6,200}+)"
 )
 BULK_HITS = 2000  # this many keywords,
 BULK_DENSITY = 64  # and one at least every so many characters, are read in one pass
