@@ -18,8 +18,9 @@ import brotli
 import zstandard
 from aiohttp import web
 
-from tests.provider import anthropic, cuts, figures, openai, responses, script
+from tests.provider import anthropic, cuts, figures, gemini, ollama, openai, responses, script
 from tests.provider.journal import Journal
+from tests.provider.streamed import Streamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +108,9 @@ class _Answer:
     async def give(self, body: bytes, book: script.Script) -> web.StreamResponse:
         method, path = self.request.method, self.request.path
         chance = random.Random(book.seed * 1_000_003 + self.number)
+        for speaker in (gemini, ollama):
+            if (asks_for := speaker.asks(method, self.request.raw_path)) is not None:
+                return await self._other(speaker, asks_for, body, book, chance)
         as_anthropic = "anthropic-version" in self.request.headers or path.startswith("/v1/messages")
         self.headers = self._usual(as_anthropic, chance)
         if method in {"GET", "HEAD"} and path in {"/", "/api/hello"}:
@@ -150,6 +154,34 @@ class _Answer:
             return await self._whole(200, build[0](turn, decoded, chance, self.sizes), turn)
         speaker = anthropic if as_anthropic else openai
         return await self._stream(build[1](turn, decoded, chance, self.sizes), turn, speaker)
+
+    async def _other(
+        self, speaker: Any, asks_for: str, body: bytes, book: script.Script, chance: random.Random
+    ) -> web.StreamResponse:
+        """Answer for the Gemini and the Ollama API."""
+        self.headers = dict(speaker.HEADERS)
+        try:
+            decoded = json.loads(body or b"{}")
+        except ValueError:
+            decoded = None
+        if not isinstance(decoded, dict):
+            return await self._whole(400, speaker.error(400, "the body is not a JSON object"))
+        seen = speaker.asked(decoded)
+        turn = book.answer(script.Ask(self.request.path, seen))
+        self.sizes = self.provider.cache(self.request.path).look_up(seen)
+        await asyncio.sleep(float(turn.get("first_delay", 0)))
+        if "reply" in turn:
+            reply = turn["reply"]
+            return await self._bytes(int(reply.get("status", 200)), reply.get("headers", {}), reply["base64"], turn)
+        if "error" in turn:
+            wrong = turn["error"]
+            status, text = int(wrong["status"]), str(wrong.get("message", "scripted error"))
+            self.headers |= wrong.get("headers", {})
+            return await self._whole(status, wrong.get("body", speaker.error(status, text, wrong.get("type", ""))))
+        answer = speaker.answer(asks_for, turn, decoded, chance, self.sizes)
+        if isinstance(answer, Streamed):
+            return await self._stream(answer.events, turn, speaker, answer.kind)
+        return await self._whole(200, answer, turn)
 
     def _remember(self, body: dict[str, Any]) -> bool:
         """Put what came before in front of a request's input; tell whether that is known."""
@@ -214,7 +246,9 @@ class _Answer:
         default = openai.ERROR_TYPES.get(status, ("server_error", None))
         return await self._whole(status, openai.error(error.get("type", default[0]), text, default[1]))
 
-    async def _stream(self, events: list[bytes], turn: dict[str, Any], speaker: Any) -> web.StreamResponse:
+    async def _stream(
+        self, events: list[bytes], turn: dict[str, Any], speaker: Any, kind: str = "text/event-stream; charset=utf-8"
+    ) -> web.StreamResponse:
         if "fail" in turn:
             fail = turn["fail"]
             failure = speaker.error_event(fail.get("type", "overloaded_error"), fail.get("message", "Overloaded"))
@@ -225,7 +259,7 @@ class _Answer:
             rest = b"".join(events[kept : kept + 1])[: int(drop.get("bytes", 0))]
             events = [*events[:kept], rest] if rest else events[:kept]
         response = web.StreamResponse(headers=self.headers)
-        response.headers["content-type"] = "text/event-stream; charset=utf-8"
+        response.headers["content-type"] = kind
         response.headers["cache-control"] = "no-cache"
         packing = self._packing(turn)
         if packing:
