@@ -85,8 +85,6 @@ def test_spellings(gate: Gate, dialect: Dialect, spelling: str) -> None:
     spelt(gate, dialect, spelling)
 
 
-@pytest.mark.xfail(reason="base64 is only opened where its first twelve characters are printable: no line end in them")
-def test_base64_of_a_file(gate: Gate) -> None:
     """A whole credentials file in base64 is looked into, though its first line is short."""
     key = canary.access_key()
     canary.made.remove(key)  # it leaks

@@ -225,7 +225,8 @@ def _joined(text: str, end: int, before: int) -> Opened | None:
     return Opened("".join(out), low, stop, lambda first, last: (place(first), place(last - 1) + 1))
 
 
-_QUAD = r"[I-Za-f][C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
+# Four characters that stand for three printable bytes, tabs or line ends.
+_QUAD = r"[CDI-Za-f][AC-HQS-Xgi-nwy-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 VIEWS: tuple[View, ...] = (
     View("base64", rf"(?:[^A-Za-z0-9+/=_-])(?:{_QUAD}){{4}}", _base64),
     View(
@@ -244,12 +245,14 @@ VIEWS: tuple[View, ...] = (
     ),
     View(
         "percent",
-        r"[^Dd]%3[AaDd]|[^2]%22|(?:[^%]{3}|[\s\"'=])(?:%[2-7][0-9A-Fa-f]){5}|&#(?:x[2-7][0-9a-fA-F]|[0-9]{2,3});|\\u003[ad]|&quot;:|\\\\\"",
+        r"[^Dd]%3[AaDd]|[^2]%22|(?:[^%]{3}|[\s\"'=])(?:%[2-7][0-9A-Fa-f]){5}|&#(?:x[2-7][0-9a-fA-F]|[0-9]{2,3});"
+        r"|\\u003[ad]|&quot;:|\\\\\"",
         _escapes,
     ),
     View(
         "joined",
-        r"[A-Za-z0-9+/_=-]{3}[\"'] ?[+.&] ?[\"'][A-Za-z0-9+/_=-]{3}|[A-Za-z0-9][\"'](?: ?[+.&\\])?\n[ \t]{0,24}(?:[+.&] ?)?[\"'][A-Za-z0-9+/_=-]{8}"
+        r"[A-Za-z0-9+/_=-]{3}[\"'] ?[+.&] ?[\"'][A-Za-z0-9+/_=-]{3}"
+        r"|[A-Za-z0-9][\"'](?: ?[+.&\\])?\n[ \t]{0,24}(?:[+.&] ?)?[\"'][A-Za-z0-9+/_=-]{8}"
         r"|[A-Za-z0-9+/_=-]{2}\\\n",
         _joined,
     ),
