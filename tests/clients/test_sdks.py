@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.client
 
-_PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
+_PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "responses": "/v1/responses"}
 _SCHEMA = {
     "type": "object",
     "properties": {"path": {"type": "string"}, "content": {"type": "string"}},
@@ -27,10 +27,12 @@ _TOOLS: dict[str, list[dict[str, Any]]] = {
     "openai": [
         {"type": "function", "function": {"name": name, "description": name, "parameters": _SCHEMA}} for name in _NAMES
     ],
+    "responses": [{"type": "function", "name": name, "description": name, "parameters": _SCHEMA} for name in _NAMES],
 }
 _PARAMS: dict[str, dict[str, Any]] = {
     "anthropic": {"model": "claude-sonnet-4-6", "max_tokens": 1000, "system": "Be brief.", "messages": []},
     "openai": {"model": "gpt-5.2", "messages": [{"role": "system", "content": "Be brief."}]},
+    "responses": {"model": "gpt-5.2", "instructions": "Be brief.", "input": []},
 }
 
 
@@ -40,7 +42,43 @@ def _needs(client: Callable[[str], None], language: str) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("vendor", ["anthropic", "openai"])
+@pytest.mark.parametrize("language", ["python", "node"])
+def test_agent_that_sends_only_what_is_new(
+    bench: Bench, client: Callable[[str], None], language: str, stream: bool
+) -> None:
+    """With `previous_response_id` nothing is sent twice; what was disguised turns ago still comes home.
+
+    Whole answers are also fetched again by their id, and are the same.
+    """
+    _needs(client, language)
+    read = {"tool": "read_file", "input": {"path": "settings.env"}}
+    write = {"tool": "write_file", "input": {"path": "out.txt", "content": 'token = "{{github}}"'}}
+    turns: list[list[dict[str, Any]]] = [[read], [{"text": "Read."}], [write], [{"text": "{{github}} it is, see FAQ"}]]
+    turns += [[{"text": "Still {{secret}}"}]]
+    copy = {"github": {"pattern": r"GITHUB_TOKEN=(\S+)"}, "secret": {"pattern": r"AWS_SECRET_ACCESS_KEY=(\S+)"}}
+    script = [{"blocks": turn, "cut": "characters", "wire": {"random": 2, "most": 30}} for turn in turns]
+    bench.provider.play({"copy": copy, "turns": script})
+    order = {"sdk": "responses", "base_url": bench.url, "stream": stream, "call": "agent", "chain": True}
+    order |= {
+        "folder": str(bench.project),
+        "prompts": ["Read it.", "Write it.", "And the secret?"],
+        "params": {**_PARAMS["responses"], "tools": _TOOLS["responses"]},
+    }
+
+    outcome = launch.sdk(language, bench.home, order)
+
+    assert outcome.code == 0, outcome.err[-1500:]
+    values = bench.fakes.values
+    texts = ["Read.", f"{values['GITHUB_TOKEN']} it is, see FAQ", f"Still {values['AWS_SECRET_ACCESS_KEY']}"]
+    assert json.loads(outcome.out)["texts"] == texts
+    assert (bench.project / "out.txt").read_text() == f'token = "{values["GITHUB_TOKEN"]}"'
+    requests = [seen for seen in bench.provider.requests("/v1/responses") if seen.method == "POST"]
+    assert [len(seen.json()["input"]) for seen in requests] == [1] * len(turns)
+    bench.grade()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("vendor", ["anthropic", "openai", "responses"])
 @pytest.mark.parametrize("language", ["python", "node"])
 def test_agent(bench: Bench, client: Callable[[str], None], language: str, vendor: str, stream: bool) -> None:
     """An agent reads credentials and writes them, over two prompts; the provider sees none of them."""
@@ -79,7 +117,7 @@ def test_agent(bench: Bench, client: Callable[[str], None], language: str, vendo
     bench.grade()
 
 
-@pytest.mark.parametrize("vendor", ["anthropic", "openai"])
+@pytest.mark.parametrize("vendor", ["anthropic", "openai", "responses"])
 @pytest.mark.parametrize("language", ["python", "node"])
 def test_refusal_has_the_vendors_shape(bench: Bench, client: Callable[[str], None], language: str, vendor: str) -> None:
     """A typed private key is refused with an error that the SDK takes for its vendor's own, without a retry."""
@@ -87,7 +125,8 @@ def test_refusal_has_the_vendors_shape(bench: Bench, client: Callable[[str], Non
         pytest.skip("there is no gateway to refuse")
     _needs(client, language)
     pem = credentials.private_key()
-    params = dict(_PARAMS[vendor], messages=[{"role": "user", "content": f"Use {pem}"}])
+    member = "input" if vendor == "responses" else "messages"
+    params = {**_PARAMS[vendor], member: [{"role": "user", "content": f"Use {pem}"}]}
     outcome = launch.sdk(language, bench.home, {"sdk": vendor, "base_url": bench.url, "call": "chat", "params": params})
 
     assert outcome.code == 1

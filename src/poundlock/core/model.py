@@ -71,7 +71,10 @@ class Segment(Value, frozen=True, kw_only=True):
 
 
 class Document(Value, frozen=True, kw_only=True):
-    """A decoded body: what provider and operation it is for, and its segments in the order the model reads them."""
+    """A decoded body: what provider and operation it is for, and its segments in the order the model reads them.
+
+    `stored`: the provider keeps the answer, and a later request may name it instead of sending it again.
+    """
 
     provider: str
     operation: str
@@ -81,6 +84,7 @@ class Document(Value, frozen=True, kw_only=True):
     conversation: str = ""
     tools: tuple[str, ...] = ()
     stream: bool = False
+    stored: bool = False
     notes: tuple[str, ...] = ()
 
 

@@ -60,6 +60,7 @@ class Homeward:
     ) -> None:
         self.restored_kinds: Counter[str] = Counter()
         self.left_kinds: Counter[str] = Counter()
+        self.answer = ""  # the id that the provider gave to the answer, where a wire format met it
         self._issued = issued
         self._permit = permit
         self._scanner = scanner

@@ -21,6 +21,7 @@ from poundlock.core.stream import Homeward, StreamScanner
 from poundlock.gateway import http
 from poundlock.ports import Entry
 from poundlock.wire import registry
+from poundlock.wire.body import answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,6 +70,7 @@ class Home:
         self.held = held
         self.verdict = verdict
         self.homeward = homeward
+        self.follow: ScopeKey | None = None  # whose answer it is, as long as a later request may name it
         self.status = 0
         self.ended = "client gone"
         self.received = 0
@@ -168,6 +170,7 @@ class Exchange:
         headers = http.forwarded(request.headers, self._credential(way, principal))
         sent = body.encode(verdict.texts) if request.body else None
         home = self._homeward(held, verdict, snapshot, context)
+        home.follow = key if body.document.stored and verdict.issued else None
         try:
             response = await self.upstream.send(request.method, self._url(way, request), headers, sent)
             try:
@@ -236,6 +239,7 @@ class Exchange:
                         advice="Ask for a streamed answer, or raise the limit.",
                     )
             answer = way.wire.encode_answer(way.route, bytes(whole), home.homeward)
+            await self._remember(home)
             await respond.start(response.status, headers)
             await home.give(respond, answer)
         else:
@@ -244,7 +248,9 @@ class Exchange:
             try:
                 async for chunk in response.chunks():
                     home.received += len(chunk)
-                    await home.give(respond, codec.feed(chunk))
+                    piece = codec.feed(chunk)
+                    await self._remember(home)
+                    await home.give(respond, piece)
             except UpstreamFault as fault:
                 # What was held back belongs to the client, and then it is told that this was not the end.
                 home.ended = "upstream broke"
@@ -254,6 +260,23 @@ class Exchange:
             await home.give(respond, codec.finish())
         await respond.end()
         home.ended = "complete"
+
+    async def _remember(self, home: Home) -> None:
+        """Make durable what a stored answer is restored with, before the client can name it in a later request."""
+        key, answer = home.follow, home.homeward.answer
+        if key is None or not answer:
+            return
+        home.follow = None
+        conversation = surrogates.fingerprint(answered(answer), key)
+        body = {"conversation": conversation, "surrogates": len(home.verdict.issued)}
+        await self.log.commit(
+            Entry(
+                draft=Draft(kind="answer", id=home.held.id, at=self.clock.now(), body=body),
+                scope=key.scope,
+                conversation=conversation,
+                surrogates=tuple(home.verdict.issued.values()),
+            )
+        )
 
     def _close_record(self, home: Home) -> None:
         """Queue the closing record; the client doesn't wait for it."""
@@ -338,7 +361,14 @@ class Exchange:
         elif request.body:
             raise ClientFault("This route takes no body.", advice="See `poundlock doctor --coverage`.")
         else:
-            body = registry.Empty(Document(provider=way.wire.provider, operation=way.route.operation, segments=()))
+            body = registry.Empty(
+                Document(
+                    provider=way.wire.provider,
+                    operation=way.route.operation,
+                    conversation=way.route.conversation,
+                    segments=(),
+                )
+            )
         self._search_query(request)
         return body
 

@@ -28,6 +28,8 @@ class Route(Value, frozen=True, kw_only=True):
     `treatment` says what is done: body inspected, passed with `reason`, or refused with `reason`.
 
     Where the path names the model, it does so in a group `model`, and a resolved route has it in its field `model`.
+    Where the path names a stored answer, it does so in a group `answered`, and a resolved route has the conversation
+    that goes on from there in `conversation`.
     `streams` says that an answer in JSON is a stream, too: an array whose items come one by one.
     """
 
@@ -37,6 +39,7 @@ class Route(Value, frozen=True, kw_only=True):
     treatment: RouteTreatment = "inspect"
     reason: str = ""
     model: str = ""
+    conversation: str = ""
     streams: bool = False
 
 

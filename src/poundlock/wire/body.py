@@ -182,6 +182,11 @@ def digest(*texts: str) -> str:
     return sha.hexdigest()[:32]
 
 
+def answered(answer: str) -> str:
+    """Give the name of the conversation that goes on from a stored answer; `answer` is the provider's id for it."""
+    return digest("response", answer)
+
+
 class JsonBody:
     """A decoded body: its document, and the places in its tree where each segment's text stands."""
 

@@ -13,6 +13,7 @@ import msgspec
 
 from poundlock.core.errors import ClientFault
 from poundlock.wire.anthropic import Anthropic
+from poundlock.wire.body import answered
 from poundlock.wire.gemini import Gemini
 from poundlock.wire.ollama import Ollama
 from poundlock.wire.openai_chat import OpenAIChat
@@ -80,8 +81,10 @@ def _named(name: str) -> tuple[Wire, ...]:
 def _route(wire: Wire, method: str, path: str) -> Route | None:
     for route in wire.routes:
         if route.method in {method, "*"} and (found := _pattern(route.path).fullmatch(path)):
-            model = found.groupdict().get("model")
-            return msgspec.structs.replace(route, model=model) if model else route
+            named = found.groupdict()
+            if answer := named.get("answered"):
+                return msgspec.structs.replace(route, conversation=answered(answer))
+            return msgspec.structs.replace(route, model=named["model"]) if named.get("model") else route
     return None
 
 

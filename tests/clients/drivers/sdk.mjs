@@ -81,8 +81,51 @@ function openai(order) {
   };
 }
 
+function responses(order) {
+  const { OpenAI } = load("openai");
+  const client = new OpenAI({ baseURL: `${order.base_url}/v1`, apiKey: order.api_key, maxRetries: 1 });
+  const answer = async (params) => {
+    if (!order.stream) {
+      const response = await client.responses.create(params);
+      const kept = order.chain ? await client.responses.retrieve(response.id) : response;
+      return [kept, kept.output_text];
+    }
+    let text = "";
+    const stream = client.responses.stream(params);
+    stream.on("response.output_text.delta", (event) => (text += event.delta));
+    return [await stream.finalResponse(), text];
+  };
+  return {
+    chat: async (params) => (await answer(params))[0],
+    async step(params, folder) {
+      const [response, text] = await answer(params);
+      const results = response.output
+        .filter((item) => item.type === "function_call")
+        .map((call) => ({
+          type: "function_call_output",
+          call_id: call.call_id,
+          output: runTool(folder, call.name, JSON.parse(call.arguments)),
+        }));
+      if (order.chain) {
+        params.previous_response_id = response.id;
+        params.input = results;
+      } else {
+        // What the SDK's helper adds, the API does not take.
+        const made = JSON.parse(JSON.stringify(response.output));
+        for (const item of made) {
+          delete item.parsed_arguments;
+          for (const part of item.content ?? []) delete part.parsed;
+        }
+        params.input.push(...made, ...results);
+      }
+      return [results.length > 0, text];
+    },
+  };
+}
+
 const order = JSON.parse(readFileSync(0, "utf8"));
-const sdk = order.sdk === "anthropic" ? anthropic(order) : openai(order);
+const sdk = { anthropic, openai, responses }[order.sdk](order);
+const items = order.sdk === "responses" ? "input" : "messages";
 const params = order.params ?? {};
 if (order.call !== "agent") {
   try {
@@ -94,7 +137,7 @@ if (order.call !== "agent") {
 } else {
   const texts = [];
   for (const prompt of order.prompts) {
-    params.messages.push({ role: "user", content: prompt });
+    params[items].push({ role: "user", content: prompt });
     for (let round = 0; round < LIMIT; round += 1) {
       const [again, text] = await sdk.step(params, order.folder);
       if (!again) {

@@ -2,7 +2,7 @@
 
 It runs inside the SDKs' own environment and imports nothing of this project. An order, the same for `sdk.mjs`::
 
-    {"sdk": "openai" | "anthropic", "base_url": …, "api_key": …, "stream": bool,
+    {"sdk": "openai" | "responses" | "anthropic", "base_url": …, "api_key": …, "stream": bool,
      "call": "chat" | "count" | "models" | "embed" | "agent",
      "params": what the SDK's method takes, "prompts": for an agent, "folder": where its tools read and write}
 """
@@ -119,10 +119,67 @@ class OpenAI:
         return bool(calls), message.get("content") or ""
 
 
+class Responses:
+    """The OpenAI SDK, its Responses API; `chain` in an order sends only what is new, after the answer before."""
+
+    items = "input"
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        """Make the SDK's client for an order."""
+        import openai
+
+        self.client = openai.OpenAI(base_url=order["base_url"] + "/v1", api_key=order["api_key"], max_retries=1)
+        self.stream = order["stream"]
+        self.chain = order.get("chain", False)
+
+    def answer(self, params: dict[str, Any]) -> tuple[Any, str]:
+        """Send one request; return the response, and its text as a reader sees it (of a stream, from its deltas)."""
+        if not self.stream:
+            response = self.client.responses.create(**params)
+            if self.chain:
+                response = self.client.responses.retrieve(response.id)
+            return response, response.output_text
+        text = ""
+        with self.client.responses.stream(**params) as stream:
+            for event in stream:
+                text += event.delta if event.type == "response.output_text.delta" else ""
+            return stream.get_final_response(), text
+
+    def chat(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Send one request and return the whole response."""
+        return self.answer(params)[0].model_dump(mode="json", exclude_none=True, warnings=False)
+
+    def step(self, params: dict[str, Any], folder: pathlib.Path) -> tuple[bool, str]:
+        """Send the conversation once, run the tools that were called, extend the conversation."""
+        response, text = self.answer(params)
+        calls = [item for item in response.output if item.type == "function_call"]
+        made = [item.model_dump(mode="json", exclude_none=True) for item in response.output]
+        for item in made:  # what the SDK's helper adds, the API does not take
+            item.pop("parsed_arguments", None)
+        results = [
+            {
+                "type": "function_call_output",
+                "call_id": call.call_id,
+                "output": _run_tool(folder, call.name, json.loads(call.arguments)),
+            }
+            for call in calls
+        ]
+        if self.chain:
+            params["previous_response_id"] = response.id
+            params["input"] = results
+        else:
+            params["input"] += [*made, *results]
+        return bool(calls), text
+
+
+_SDKS = {"anthropic": Anthropic, "openai": OpenAI, "responses": Responses}
+
+
 def main() -> None:
     """Carry out the order on standard input."""
     order = json.load(sys.stdin)
-    sdk = (Anthropic if order["sdk"] == "anthropic" else OpenAI)(order)
+    sdk = _SDKS[order["sdk"]](order)
+    items = getattr(sdk, "items", "messages")
     params = order.get("params", {})
     if order["call"] != "agent":
         try:
@@ -134,7 +191,7 @@ def main() -> None:
         return
     texts = []
     for prompt in order["prompts"]:
-        params["messages"].append({"role": "user", "content": prompt})
+        params[items].append({"role": "user", "content": prompt})
         for _ in range(_LIMIT):
             again, text = sdk.step(params, pathlib.Path(order["folder"]))
             if not again:

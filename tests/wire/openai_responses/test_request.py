@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from poundlock.core.errors import ClientFault
+from poundlock.wire import body
 from poundlock.wire.openai_responses import OpenAIResponses, request
 from tests.wire.home import by_text, index_of
 
@@ -296,7 +297,7 @@ def test_without_a_session_a_conversation_is_what_it_follows_or_how_it_began():
     assert decoded({**first, "input": [said("user", "hello"), *more]}).document.conversation == name
     assert decoded({**first, "instructions": "Else."}).document.conversation != name
     follows = decoded({"input": "more", "previous_response_id": "resp_1"}).document.conversation
-    assert follows == request.answered("resp_1") != name
+    assert follows == body.answered("resp_1") != name
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"1", b"null"])

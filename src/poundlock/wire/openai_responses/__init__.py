@@ -35,8 +35,8 @@ ROUTES = (
         treatment="refuse",
         reason="the WebSocket of this path is refused until its frames are inspected",
     ),
-    Route(method="GET", path=rf"{_AT}/{_ID}", operation="responses.retrieve"),
-    Route(method="GET", path=rf"{_AT}/{_ID}/input_items", operation="responses.input_items"),
+    Route(method="GET", path=rf"{_AT}/(?P<answered>{_ID})", operation="responses.retrieve"),
+    Route(method="GET", path=rf"{_AT}/(?P<answered>{_ID})/input_items", operation="responses.input_items"),
     Route(method="DELETE", path=rf"{_AT}/{_ID}", operation="responses.delete", treatment="pass", reason="no text"),
     Route(
         method="POST",

@@ -49,6 +49,9 @@ _KINDS = {
     "response.shell_call_command": _Kind("command", "command_index", "command"),
 }
 _NUMBER = re.compile(rb'"sequence_number": ?([0-9]{1,15})')
+# The answer's own id stands in its first event; it is looked for in the first pieces only.
+_ANSWER = re.compile(rb'"response": ?\{"id": ?"([A-Za-z0-9_-]{1,160})"')
+_FIRST = 64
 _ENDS = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
 
@@ -97,6 +100,8 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
     answer = Answer(homeward)
     new = False
     if isinstance(tree, dict):
+        if tree.get("object") == "response" and isinstance(tree.get("id"), str):
+            homeward.answer = tree["id"]
         new = answer.items(tree.get("data")) if tree.get("object") == "list" else answer.response(tree)
     homeward.close()
     return write(tree) if new else body
@@ -118,11 +123,16 @@ class AnswerCodec(EventCodec):
         self._queued = 0
         self._awaiting: dict[Place, _Waiting] = {}
         self._tail = b""
+        self._unnamed = _FIRST
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next bytes and give those that may go on. Raises: `UpstreamFault` for an event past the limit."""
         out = super().feed(chunk)
         self._tail = out or self._tail
+        if self._unnamed and out and not self._idle:
+            named = _ANSWER.search(out)
+            self._homeward.answer = named[1].decode() if named else ""
+            self._unnamed -= 1 if named is None else self._unnamed
         return out
 
     def broken(self, error: bytes) -> bytes:

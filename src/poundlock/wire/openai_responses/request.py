@@ -174,6 +174,7 @@ class _Reader:
             conversation=self._conversation(headers),
             tools=tuple(filter(None, (_name(tool) for tool in _offered(tree)))),
             stream=tree.get("stream") is True,
+            stored=tree.get("store") is not False,
             notes=notes,
             segments=(),
         )
@@ -302,7 +303,7 @@ class _Reader:
             if session:
                 return body.digest("session", session)
         if previous := _string(tree, "previous_response_id"):
-            return answered(previous)
+            return body.answered(previous)
         return body.digest("beginning", *self._beginning)
 
 
@@ -312,11 +313,6 @@ def origin_of(text: str) -> Origin:
         return "file"
     match = _HARNESS.match(text)
     return "tool" if match and text.rstrip().endswith(f"</{match[1]}>") else "typed"
-
-
-def answered(response: str) -> str:
-    """Give the name of the conversation that a stored answer, by its id, belongs to."""
-    return body.digest("response", response)
 
 
 def _is_id(text: str) -> bool:
