@@ -109,7 +109,7 @@ class Memo:
         cost = 200
         if seen is not NOTHING:
             cost += sum(300 + 2 * len(span.value) for span in seen.spans) + 150 * len(seen.surrogates)
-        if cost > self.limit:
+        if cost > self.limit or key in self._seen:  # two exchanges may have looked at the same string at a time
             return
         self._seen[key] = (seen, cost)
         self.size += cost
