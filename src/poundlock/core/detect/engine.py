@@ -10,7 +10,7 @@ import bisect
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from poundlock.core.detect import lexical, scoring, validators, views
+from poundlock.core.detect import keyed, lexical, scoring, validators, views
 from poundlock.core.detect.compilation import LEXICAL, VIEW
 from poundlock.core.detect.rules import expression
 from poundlock.core.detect.sources import Hyperscan, Keywords
@@ -19,8 +19,8 @@ from poundlock.core.model import Match
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from poundlock.core.detect.known import Known
     from poundlock.core.detect.compilation import Compiled
+    from poundlock.core.detect.known import Known
     from poundlock.core.detect.names import Names
     from poundlock.core.detect.rules import Rule
     from poundlock.core.detect.sources import Source
@@ -70,6 +70,7 @@ class Detector:
         self._known = known
         # Filled on first use: most runs need few of the rules. Writing the same value twice is harmless.
         self._patterns: dict[int, re.Pattern[str]] = {}
+        self._finders: dict[int, keyed.Finder] = {}
         self._checks: dict[int, tuple[tuple[Callable[[str, str], float], str], ...]] = {}
         self._lexical = {rule.lexical: number for number, rule in enumerate(compiled.rules) if rule.lexical}
         self._context: dict[str, list[int]] = {}
@@ -158,6 +159,10 @@ class Detector:
         trigger = self._triggers[number]
         low = end - trigger.most
         before = done.get(which, 0)
+        if self.rules[which].lexical:
+            if end > before:
+                self._beside(text, max(low, before, 0), end, which, done, spans)
+            return
         pattern = self._patterns.get(which)
         if pattern is None:
             rule = self.rules[which]
@@ -195,6 +200,21 @@ class Detector:
         if confidence:
             spans.append(Span(start, stop, confidence, which, value))
 
+    def _beside(self, text: str, low: int, end: int, which: int, done: dict[int, int], spans: list[Span]) -> None:
+        """Look for a rule's keyword and the value beside it."""
+        finder = self._finders.get(which)
+        if finder is None:
+            finder = self._finders[which] = keyed.Finder(self.rules[which])
+        found = finder.search(text, low, end)
+        if found is None:
+            done[which] = max(done.get(which, 0), end - 1)
+            return
+        start, stop = found.span("value")
+        done[which] = stop
+        confidence = self._confidence(which, found["value"])
+        if confidence:
+            spans.append(Span(start, stop, confidence, which, found["value"]))
+
     def _confidence(self, which: int, value: str) -> float:
         """Give the confidence of a rule's candidate, 0 to drop it."""
         rule = self.rules[which]
@@ -230,7 +250,7 @@ class Detector:
         if not lexical.plausible(reading, value):
             return
         level = lexical.level(reading.name, reading.line)
-        if not level:
+        if not level or (level < lexical.PASSWORD and len(value) < 20 and value.isalpha()):
             return
         for which in self._candidates(reading) if len(value) >= 12 else ():
             pattern = self._patterns.get(which)
@@ -333,7 +353,7 @@ def _start(span: Span) -> int:
 
 
 def _rank(rule: Rule) -> int:
-    """Rank rules where their spans overlap: a secret of a known shape, any secret, then personal data, then the rest."""
+    """Rank rules for overlaps: a secret of a known shape, any secret, then personal data, then the rest."""
     if rule.id.startswith("secret."):
         return 3 if rule.pattern else 2
     return 1 if rule.id.startswith("pii.") else 0
