@@ -364,6 +364,49 @@ def _openai_cases() -> dict[str, tuple[str, bool, dict[str, Any]]]:
     }
 
 
+def _responses_cases() -> dict[str, tuple[str, bool, dict[str, Any]]]:
+    base: dict[str, Any] = {"model": "gpt-5.2"}
+    tools = [
+        {"type": "function", "name": name, "description": f"{name} a file", "parameters": _TOOL_SCHEMA}
+        for name in ("read_file", "write_file")
+    ]
+    image = {"type": "input_image", "image_url": f"data:image/png;base64,{picture()}", "detail": "low"}
+    arguments = json.dumps({"path": "settings.env", "note": 'a "quoted" — \\ 🔒'})
+    sealed = {"type": "reasoning", "id": "rs_a", "summary": [], "encrypted_content": _SIGNATURE}
+    history = [
+        {"role": "user", "content": _PROMPTS[2]},
+        sealed,
+        {"type": "function_call", "call_id": "call_a", "name": "read_file", "arguments": arguments},
+        {"type": "function_call_output", "call_id": "call_a", "output": _FILES["settings.env"]},
+    ]
+    seen = [{"role": "user", "content": [{"type": "input_text", "text": "?"}, image]}]
+    called = {**base, "input": history, "tools": tools, "include": ["reasoning.encrypted_content"], "store": False}
+    return {
+        "create": ("chat", False, {**base, "input": _PROMPTS[2], "temperature": 0.5}),
+        "stream": ("chat", True, {**base, "input": _PROMPTS[2], "instructions": "Answer briefly."}),
+        "tools": ("chat", False, called),
+        "tools-stream": ("chat", True, called),
+        "vision": ("chat", False, {**base, "input": seen}),
+    }
+
+
+def record_codex() -> None:
+    """Record Codex: a first turn, the result of a command, reasoning, a second prompt with two results."""
+    with _session("codex") as session:
+        read = {"tool": "exec_command", "input": {"cmd": "cat settings.env"}, "cut": {"random": 3, "most": 9}}
+        again = {"tool": "exec_command", "input": {"cmd": "cat notes.txt"}, "cut": "characters"}
+        thought = {"thinking": _THOUGHT, "signature": _SIGNATURE, "cut": {"every": 11}}
+        turns = [[thought, {"text": _SAID[0], "cut": {"every": 4}}, read], [{"text": _SAID[1], "cut": "characters"}]]
+        turns += [[thought, again, read], [{"text": _SAID[2]}]]
+        script = session.project.parent / "provider" / "script.json"
+        script.write_text(json.dumps({"turns": [{"blocks": blocks} for blocks in turns]}))
+        launch.codex(session.url, session.home, session.project, _PROMPTS[0])
+        launch.codex(session.url, session.home, session.project, _PROMPTS[1], "resume", "--last")
+        wanted = _posts("/v1/responses")
+        for which, case in enumerate(("first-turn", "command-result", "second-prompt", "two-results")):
+            session.keep("openai_responses", f"codex-{case}", wanted, which)
+
+
 def record_sdks() -> None:
     """Record the SDKs of both vendors, in Python and Node, against our mock; the streams against aimock too."""
     clients.install("node22")
@@ -371,6 +414,7 @@ def record_sdks() -> None:
         for vendor, wire, cases in (
             ("anthropic", "anthropic", _anthropic_cases()),
             ("openai", "openai_chat", _openai_cases()),
+            ("responses", "openai_responses", _responses_cases()),
         ):
             for case, (call, stream, params) in cases.items():
                 for upstream in ("own mock", "aimock") if case in {"stream", "create"} else ("own mock",):
@@ -431,6 +475,7 @@ _RECORDERS = {
     "claude-code": record_claude_code,
     "claude-code-2.1.197": record_claude_code_old,
     "terminal": record_terminal,
+    "codex": record_codex,
     "sdks": record_sdks,
     "aider": record_aider,
     "llm": record_llm,
@@ -440,5 +485,6 @@ if __name__ == "__main__":
     if len(sys.argv) == 1:
         shutil.rmtree(GOLDENS / "anthropic", ignore_errors=True)
         shutil.rmtree(GOLDENS / "openai_chat", ignore_errors=True)
+        shutil.rmtree(GOLDENS / "openai_responses", ignore_errors=True)
     for name in sys.argv[1:] or _RECORDERS:
         _RECORDERS[name]()

@@ -26,6 +26,9 @@ _SHAPE = re.compile(
     r"</?[a-z][a-z_-]*>|```\w*|\d+\t?|<{5,} SEARCH|={5,}|>{5,} REPLACE| - (Primary working|Platform|OS Version).*"
 )
 _SHORT = 24
+_KEPT = frozenset(
+    ["data", "url", "signature", "id", "tool_use_id", "tool_call_id", "user_id", "arguments", "encrypted_content"]
+)
 
 
 @dataclass(slots=True)
@@ -77,7 +80,7 @@ class Scrubber:
         if isinstance(value, str):
             # Only here: versions and features in headers are dates too, and facts.
             cleaned = _DATE.sub("2026-01-02", self.text(value))
-            opaque = key in {"data", "url", "signature", "id", "tool_use_id", "tool_call_id", "user_id", "arguments"}
+            opaque = key in _KEPT or key.startswith("x-codex-")
             return cleaned if opaque or cleaned.startswith("x-anthropic-billing-header") else self.prose(cleaned)
         if isinstance(value, dict):
             return {name: self.leaves(item, name) for name, item in value.items()}

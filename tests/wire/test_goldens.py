@@ -15,7 +15,7 @@ from tests.wire.home import MAIL, carried, every_way, homeward, read
 
 GOLDENS = Path(__file__).parent / "goldens"
 METAS = sorted(GOLDENS.glob("*/*.meta.json"))
-PROVIDERS = {"anthropic": "anthropic", "openai_chat": "openai"}
+PROVIDERS = {"anthropic": "anthropic", "openai_chat": "openai", "openai_responses": "openai"}
 
 
 def of(kind: str) -> list[Any]:
@@ -33,7 +33,7 @@ def resolved(meta: Path) -> tuple[Any, Any, dict[str, str]]:
     return wire, route, headers
 
 
-def test_there_are_goldens_of_both_formats():
+def test_there_are_goldens_of_every_format():
     """A missing folder would make the other tests pass over nothing."""
     assert len(of(".request.json")) > 40
     assert len(of(".response.sse")) > 20
@@ -101,6 +101,10 @@ def assembled(out: bytes) -> tuple[dict[Any, str], list[Any]]:
             "input_json_delta",
         }:
             found[event["index"]] += event["delta"].get("text", "") + event["delta"].get("partial_json", "")
+        elif event.get("type", "").startswith("response.") and "delta" in event:
+            # Every event stays; only what each adds to its text may move on.
+            found[event["output_index"], event["type"]] += event["delta"]
+            rest.append({name: value for name, value in event.items() if name != "delta"})
         elif event.get("choices"):
             for choice in event["choices"]:
                 found[choice["index"], "content"] += choice["delta"].get("content") or ""
@@ -140,6 +144,9 @@ def test_a_surrogate_in_a_recorded_stream_comes_home(meta, file):
     data = file.read_bytes()
     marks = (b'"text_delta","text":"', b'"content":"')
     mark = next((mark for mark in marks if data.count(mark) > (mark == marks[1])), None)
+    streamed = re.search(rb'"type":"response\.output_text\.delta"[^\n]*?"delta":"', data)
+    if streamed:
+        mark = streamed[0]
     if mark is None:
         assert b"tool" in data
         return

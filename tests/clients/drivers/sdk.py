@@ -28,7 +28,7 @@ class Anthropic:
 
     def __init__(self, order: dict[str, Any]) -> None:
         """Make the SDK's client for an order."""
-        import anthropic  # noqa: PLC0415 - the other SDK need not be there
+        import anthropic  # the other SDK need not be there
 
         self.client = anthropic.Anthropic(base_url=order["base_url"], api_key=order["api_key"], max_retries=1)
         self.stream = order["stream"]
@@ -73,7 +73,7 @@ class OpenAI:
 
     def __init__(self, order: dict[str, Any]) -> None:
         """Make the SDK's client for an order."""
-        import openai  # noqa: PLC0415 - the other SDK need not be there
+        import openai  # the other SDK need not be there
 
         self.client = openai.OpenAI(base_url=order["base_url"] + "/v1", api_key=order["api_key"], max_retries=1)
         self.stream = order["stream"]
