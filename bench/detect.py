@@ -3,8 +3,9 @@
     python bench/detect.py [--megabytes 50] [--peer-megabytes 2] [FOLDER …]
 
 Reads source files (by default this Python's library and packages) into memory, runs the whole engine (all families,
-validators, views) over them on one core, and has detect-secrets (installed into .cache/peers from PyPI) scan as many of
-the same files as `--peer-megabytes` allows, since it would need minutes for all. Prints MB per CPU-second and the ratio.
+validators, views) over them on one core, and has detect-secrets (installed into .cache/peers from PyPI) scan as many
+of the same files as `--peer-megabytes` allows, since it would need minutes for all. Prints MB per CPU-second
+and the ratio.
 """
 
 from __future__ import annotations
@@ -93,9 +94,8 @@ def main() -> None:
             counts.update(match.family for match in detector.detect(text))
         rates.append(total / (time.process_time() - begin))
     ours = sorted(rates)[1]
-    print(
-        f"poundlock       {ours:8.1f} MB/CPU-s on {total:.1f} MB in {len(files)} files (3 runs: {min(rates):.0f} to {max(rates):.0f})"
-    )
+    print(f"poundlock       {ours:8.1f} MB/CPU-s on {total:.1f} MB in {len(files)} files")
+    print(f"                of three runs: {min(rates):.0f} to {max(rates):.0f}")
     print("findings a MB  ", ", ".join(f"{family} {count / total:.2f}" for family, count in sorted(counts.items())))
     prompt = next(text for _, text in files if len(text) > 8192)[:4096]
     begin = time.perf_counter()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from poundlock.adapters import rulefiles
 from poundlock.core.errors import ConfigFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RULE = """
 [[rule]]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import sys
-
-import pytest
+from typing import TYPE_CHECKING
 
 from poundlock.cli.main import main
 from poundlock.core.detect.templates import expand
+
+if TYPE_CHECKING:
+    import pytest
 
 AWS = expand("AKIA{A-Z2-7:16}", "d")
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from poundlock.adapters.rulefiles import load_detector
 from poundlock.cli.main import main
 from poundlock.cli.redact import Redactor
-from poundlock.core.detect.engine import Detector
 from poundlock.core.detect.templates import expand
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from poundlock.core.detect.engine import Detector
 
 AWS, OTHER = expand("AKIA{A-Z2-7:16}", "r"), expand("AKIA{A-Z2-7:16}", "s")
 BODY = [expand("{A-Za-z0-9+/:64}", str(n)) for n in range(4)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,9 @@ from poundlock.adapters.rulefiles import load_detector
 from poundlock.cli import scan
 from poundlock.cli.main import main
 from poundlock.core.detect.templates import expand
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AWS, OTHER = expand("AKIA{A-Z2-7:16}", "r"), expand("AKIA{A-Z2-7:16}", "s")
 

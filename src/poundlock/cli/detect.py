@@ -28,7 +28,8 @@ def families(text: str) -> frozenset[str]:
 
 def add_family(parser: argparse.ArgumentParser, default: str | None, said: str) -> None:
     """Add `--family` and `--rules`, which every command that detects has."""
-    parser.add_argument("--family", metavar="LIST", type=families, default=default, help=f"only these families ({said})")
+    said = f"only these families ({said})"
+    parser.add_argument("--family", metavar="LIST", type=families, default=default, help=said)
     parser.add_argument("--rules", metavar="PATH", action="append", default=[], help="more rule files (TOML)")
 
 
@@ -40,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
         description='Reads {"id","text"} a line (also "key", "path"); writes {"id","findings":[…]} a line, in order.',
     )
     add_family(parser, None, "all")
-    parser.add_argument("--values", action="store_true", help="give each finding's value too: they stand there in clear")
+    parser.add_argument("--values", action="store_true", help="give each finding's value too, in clear")
     parser.set_defaults(run=run)
 
 
@@ -64,7 +65,7 @@ def answers(
     detector: Detector, lines: Iterable[bytes], *, narrowed: frozenset[str] | None, values: bool
 ) -> Iterable[tuple[bytes, bool, bool]]:
     """Yield for each line its answer, whether it has findings, and whether the line was a fault."""
-    import msgspec  # noqa: PLC0415 (a cost at start-up that other commands don't have)
+    import msgspec
 
     class Question(msgspec.Struct):
         text: str
@@ -83,14 +84,15 @@ def answers(
             yield encode({"line": number, "error": 'not a JSON object with a "text"'}), False, True
             continue
         matches = detector.detect(asked.text, key=asked.key, path=asked.path, families=narrowed)
-        yield encode({"id": asked.id, "findings": [plain(match, values=values) for match in matches]}), bool(matches), False
+        found = [plain(match, values=values) for match in matches]
+        yield encode({"id": asked.id, "findings": found}), bool(found), False
 
 
 def run(args: argparse.Namespace) -> int:
     """Answer standard input; exit 0 without findings, 1 with, 2 if a line could not be read."""
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
-    from poundlock.adapters.rulefiles import load_detector  # noqa: PLC0415
+    from poundlock.adapters.rulefiles import load_detector
 
     detector = load_detector([Path(path) for path in args.rules])
     found = fault = False

@@ -6,6 +6,7 @@ Must never let a part of a value through because it was read in two pieces: what
 from __future__ import annotations
 
 import codecs
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from poundlock.core.detect.engine import Detector
 
 HOLD = 16_384
-OPEN_BLOCK = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?![\s\S]*-----END [A-Z ]{0,40}PRIVATE KEY)|PuTTY-User-Key-File-(?![\s\S]*Private-(?:MAC|Hash):)")
+OPEN_BLOCK = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?![\s\S]*-----END [A-Z ]{0,40}PRIVATE KEY)"
+    r"|PuTTY-User-Key-File-(?![\s\S]*Private-(?:MAC|Hash):)"
+)
 
 
 class Redactor:
@@ -77,7 +81,7 @@ class Redactor:
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to the command line."""
-    from poundlock.cli.detect import add_family  # noqa: PLC0415
+    from poundlock.cli.detect import add_family
 
     parser = subparsers.add_parser(
         "redact",
@@ -92,7 +96,8 @@ def add_parser(subparsers: Any) -> None:
 def _chunks(files: list[str]) -> Iterator[bytes]:
     for name in files or ["-"]:
         if name == "-":
-            while data := sys.stdin.buffer.read1(1 << 16):
+            # What is there, without waiting for more: a log that is followed comes out as it comes in.
+            while data := os.read(sys.stdin.fileno(), 1 << 16):
                 yield data
         else:
             with open(name, "rb") as file:  # noqa: PTH123 (pathlib costs start-up)
@@ -102,9 +107,9 @@ def _chunks(files: list[str]) -> Iterator[bytes]:
 
 def run(args: argparse.Namespace) -> int:
     """Copy with placeholders; exit 0 whether or not there was something to replace, 2 if a file can't be read."""
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
-    from poundlock.adapters.rulefiles import load_detector  # noqa: PLC0415
+    from poundlock.adapters.rulefiles import load_detector
 
     redactor = Redactor(load_detector([Path(path) for path in args.rules]), args.family)
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode

@@ -21,15 +21,15 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the rules; with `--check`, print what is wrong with them and exit 1 if anything is."""
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
-    from poundlock.adapters.rulefiles import load_rules  # noqa: PLC0415
+    from poundlock.adapters.rulefiles import load_rules
 
     rules = [
         rule for rule in load_rules([Path(path) for path in args.rules]) if all(word in rule.id for word in args.words)
     ]
     if args.check:
-        from poundlock.core.detect.lint import lint  # noqa: PLC0415
+        from poundlock.core.detect.lint import lint
 
         problems = lint(rules)
         for problem in problems:
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(f"{len(rules)} rules, {len(problems)} problems\n")
         return int(bool(problems))
     if args.format == "json":
-        import msgspec  # noqa: PLC0415
+        import msgspec
 
         rows = [
             {"id": rule.id, "family": rule.family, "kind": rule.kind, "tier": rule.tier, "source": rule.source}

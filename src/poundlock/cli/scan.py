@@ -109,7 +109,7 @@ def _glob(glob: str, *, anchored: bool) -> str:
 
 def files(path: str, *, ignores: bool) -> Iterator[str]:
     """Yield the files under a path in name order; symbolic links are not followed."""
-    if not os.path.isdir(path):
+    if not os.path.isdir(path):  # noqa: PTH112 (pathlib costs start-up)
         yield path
         return
     yield from _walk(path, [], ignores=ignores)
@@ -121,7 +121,7 @@ def _walk(folder: str, above: list[tuple[str, Ignores]], *, ignores: bool) -> It
         lines: list[str] = []
         for name in IGNORE_FILES:
             try:
-                with open(f"{folder}/{name}", encoding="utf-8", errors="replace") as file:
+                with open(f"{folder}/{name}", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
                     lines += file
             except OSError:
                 continue
@@ -188,7 +188,7 @@ def locate(detector: Detector, path: str, text: str, families: frozenset[str], *
 
 
 def _moved(match: Match, start: int, end: int) -> Match:
-    from poundlock.core.model import Match  # noqa: PLC0415
+    from poundlock.core.model import Match
 
     return Match(
         rule_id=match.rule_id,
@@ -243,7 +243,8 @@ NEXT = {
 def _text(found: list[Located], out: Any) -> None:
     families = []
     for item in found:
-        out.write(f"{item.path}:{item.line}:{item.column}: {item.match.kind} ({round(item.match.confidence * 100)} %)\n")
+        sure = round(item.match.confidence * 100)
+        out.write(f"{item.path}:{item.line}:{item.column}: {item.match.kind} ({sure} %)\n")
         out.write(f"    {item.excerpt}\n    {' ' * item.caret}{'^' * item.width}\n")
         if item.match.family not in families:
             families.append(item.match.family)
@@ -256,7 +257,7 @@ def _text(found: list[Located], out: Any) -> None:
 
 
 def _json(found: list[Located], unread: list[str], out: Any) -> None:
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     rows = [
         {"path": item.path, "line": item.line, "column": item.column, **plain(item.match, values=False)}
@@ -267,10 +268,10 @@ def _json(found: list[Located], unread: list[str], out: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Scan the paths and print what was found."""
-    from poundlock.adapters.rulefiles import load_detector  # noqa: PLC0415
+    from poundlock.adapters.rulefiles import load_detector
 
     if args.rules:
-        from pathlib import Path  # noqa: PLC0415
+        from pathlib import Path
 
         detector = load_detector([Path(path) for path in args.rules])
     else:
@@ -284,7 +285,7 @@ def run(args: argparse.Namespace) -> int:
                 if name == "-":
                     data = sys.stdin.buffer.read()
                 else:
-                    with open(name, "rb") as file:
+                    with open(name, "rb") as file:  # noqa: PTH123
                         data = file.read()
             except OSError as fault:
                 unread.append(name)

@@ -11,11 +11,11 @@ from poundlock.core.detect.engine import Detector
 
 @pytest.fixture(scope="session")
 def compiled() -> Compiled:
-    """The shipped rules, compiled."""
+    """Compile the shipped rules."""
     return compile_rules(load_rules())
 
 
 @pytest.fixture(scope="session")
 def detector(compiled: Compiled) -> Detector:
-    """A detector for the shipped rules."""
+    """Make a detector of the shipped rules."""
     return Detector(compiled)

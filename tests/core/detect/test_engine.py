@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import base64
 import gzip
+import itertools
 import json
 import time
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from poundlock.adapters.rulefiles import load_rules
-from poundlock.core.detect.compilation import Compiled
 from poundlock.core.detect.engine import Detector
 from poundlock.core.detect.sources import Keywords
 from poundlock.core.detect.templates import example, expand
+
+if TYPE_CHECKING:
+    from poundlock.core.detect.compilation import Compiled
 
 AWS = expand("AKIA{A-Z2-7:16}", "t")
 GITHUB = expand("{=github:ghp_}", "t")
@@ -77,7 +83,7 @@ def test_base64_in_base64(detector: Detector, depth: int) -> None:
 
 
 def test_base64_spans_are_whole_quads(detector: Detector) -> None:
-    """The span of a decoded finding decodes to a text that holds the value, and to at most two characters more a side."""
+    """The span of a decoded finding decodes to the value and at most two characters more a side."""
     blob = base64.b64encode(f"x token: {GITHUB} y".encode()).decode()
     (match,) = detector.detect(blob)
     inner = base64.b64decode(blob[match.start : match.end]).decode()
@@ -137,7 +143,7 @@ def test_matches_never_overlap_and_are_sorted(detector: Detector) -> None:
     text = " ".join(example(e, "o")[0] for rule in load_rules() for e in rule.examples)
     matches = detector.detect(text)
     assert len(matches) > 500
-    assert all(a.end <= b.start for a, b in zip(matches, matches[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(matches))
 
 
 def test_both_first_stages_agree(compiled: Compiled, detector: Detector) -> None:
@@ -147,6 +153,24 @@ def test_both_first_stages_agree(compiled: Compiled, detector: Detector) -> None
     lines = [text[i : i + 20_000] for i in range(0, len(text), 20_000)]
     for line in lines:
         assert other.detect(line) == detector.detect(line)
+
+
+ODD = "İßé漢🙂\ud800\x00\\\"'%&=:\n-{$\u2028ﬀ٣²"
+PIECES = [example(template, "h")[0] for rule in load_rules() for template in rule.examples][::7]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.one_of(st.sampled_from(PIECES), st.text(ODD, max_size=6), st.text(max_size=8)), max_size=8),
+    st.sampled_from(["", "password", "İ", "api_key"]),
+    st.integers(0, 40),
+)
+def test_whatever_the_text_spans_are_within_it(detector: Detector, parts: list[str], key: str, cut: int) -> None:
+    """Odd characters at the seams of values never raise, and never move a span out of the text."""
+    text = "".join(parts)[cut:]
+    matches = detector.detect(text, key=key)
+    assert all(0 <= m.start < m.end <= len(text) for m in matches)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(matches))
 
 
 def test_a_detection_holds_no_value_in_its_repr(detector: Detector) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import pickle
 import time
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
-from poundlock.core.detect.compilation import Compiled
 from poundlock.core.detect.engine import Detector
 from poundlock.core.detect.known import Known, register
+
+if TYPE_CHECKING:
+    from poundlock.core.detect.compilation import Compiled
 
 KEY = bytes(range(32))
 VALUE = "plum-and-Quince/72"

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from poundlock.adapters.rulefiles import load_rules
 from poundlock.core.detect import lint
-from poundlock.core.detect.engine import Detector
 from poundlock.core.detect.rules import Rule, read_rule, read_rules
 from poundlock.core.errors import ConfigFault
 
+if TYPE_CHECKING:
+    from poundlock.core.detect.engine import Detector
+
 
 def rule(**changes: Any) -> Rule:
-    """A rule that passes, with changes."""
+    """Make a rule that passes, with changes."""
     plain: dict[str, Any] = {
         "id": "secret.corp.token",
         "pattern": "corp_[a-z0-9]{20}",

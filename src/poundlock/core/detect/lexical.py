@@ -4,6 +4,8 @@ Reads the name around a keyword, the connector behind it (assignment, header, fl
 Must never look further than a fixed distance from the keyword, so that its cost is linear.
 """
 
+# ruff: noqa: RUF001 (quotes and punctuation of many languages)
+
 from __future__ import annotations
 
 import functools
@@ -18,40 +20,57 @@ PASSWORD, SECRET, WEAK = 3, 2, 1
 
 WORDS = (
     "passw(?:or)?d|passphrase|passcode|passwd|pwd|[-_.\"' \\n{(,;?&$]pass(?:[\"']?[ ]?[=:]|[_-])|[A-Z_-]PASS[=: \"']"
-    "|[-_.\"' \\n{(,;?&]pw[\"']?[ ]?[=:]|-pass[ ]|kennwort|passwort|contrase(?:n|\\xc3\\xb1)a|mot[ _]de[ _]passe|[^a-z]mdp[\"']?[ ]?[=:]|senha"
-    "|wachtwoord|l(?:o|\\xc3\\xb6)senord|\\xd0\\xbf\\xd0\\xb0\\xd1\\x80\\xd0\\xbe\\xd0\\xbb\\xd1\\x8c|\\xe5\\xaf\\x86\\xe7\\xa0\\x81"
-    "|\\xe5\\xaf\\x86\\xe7\\xa2\\xbc|\\xe3\\x83\\x91\\xe3\\x82\\xb9\\xe3\\x83\\xaf\\xe3\\x83\\xbc\\xe3\\x83\\x89|\\xeb\\xb9\\x84\\xeb\\xb0\\x80\\xeb\\xb2\\x88\\xed\\x98\\xb8"
+    "|[-_.\"' \\n{(,;?&]pw[\"']?[ ]?[=:]|-pass[ ]|kennwort|passwort|contrase(?:n|\\xc3\\xb1)a|mot[ _]de[ _]passe"
+    "|[^a-z]mdp[\"']?[ ]?[=:]|senha"
+    "|wachtwoord|l(?:o|\\xc3\\xb6)senord|\\xd0\\xbf\\xd0\\xb0\\xd1\\x80\\xd0\\xbe\\xd0\\xbb\\xd1\\x8c"
+    "|\\xe5\\xaf\\x86\\xe7\\xa0\\x81"
+    "|\\xe5\\xaf\\x86\\xe7\\xa2\\xbc|\\xe3\\x83\\x91\\xe3\\x82\\xb9\\xe3\\x83\\xaf\\xe3\\x83\\xbc\\xe3\\x83\\x89"
+    "|\\xeb\\xb9\\x84\\xeb\\xb0\\x80\\xeb\\xb2\\x88\\xed\\x98\\xb8"
     "|secret|token|credential|api[-_ .]?key|access[-_ .]?key|private[-_ .]?key|encryption[-_ .]?key|signing[-_ .]?key"
     "|master[-_ .]?key|account[-_ .]?key|auth[-_ .]?key|app(?:lication)?[-_ .]?key|license[-_ .]?key|service[-_ .]?key"
     "|admin[-_ .]?key|shared[-_ .]?key|storage[-_ .]?key|deploy[-_ .]?key|subscription[-_ .]?key|webhook"
     "|identified by|session[-_ .]?id|[-_.\"' \\n;?&]sid[\"']?[=:]|connect[.]sid|csrf|xsrf|[-_\"' ]jwt[\"']?[=:]"
-    "|[-_.\"' \\n;?&]auth[\"']?[ ]?[=:]|authorization|signature[\"']?[ ]?[=:]|[?&]sig=|[-_\"'.]salt[\"']?[ ]?[=:]|hmac|[-_\"' ]t?otp[-_\"'=:]"
-    "|[-_.\"' \\n({,]key[\"']?[ ]?[=:]|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code|[-_\"' ]psk[\"']?[ ]?[=:]|requirepass|masterauth|ssws "
+    "|[-_.\"' \\n;?&]auth[\"']?[ ]?[=:]|authorization|signature[\"']?[ ]?[=:]|[?&]sig=|[-_\"'.]salt[\"']?[ ]?[=:]"
+    "|hmac|[-_\"' ]t?otp[-_\"'=:]"
+    "|[-_.\"' \\n({,]key[\"']?[ ]?[=:]|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code"
+    "|[-_\"' ]psk[\"']?[ ]?[=:]|requirepass|masterauth|ssws "
 )
 EXPRESSION = f"(?i:{WORDS})"
 
 STRONG = Expression(
-    r"passw(?:or)?d|passwd|passphrase|passcode|pwd|kennwort|passwort|contrase[nñ]a|mot[ _]de[ _]passe|mdp|senha|wachtwoord"
-    r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by|(?:^|[^a-z])p(?:ass|w)(?:$|[^a-z])|psk|wpa[-_2]|requirepass|masterauth",
+    r"passw(?:or)?d|passwd|passphrase|passcode|pwd|kennwort|passwort|contrase[nñ]a|mot[ _]de[ _]passe|mdp|senha"
+    r"|wachtwoord"
+    r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by"
+    r"|(?:^|[^a-z])p(?:ass|w)(?:$|[^a-z])|psk|wpa[-_2]|requirepass"
+    r"|masterauth",
     re.IGNORECASE,
 )
 MANY = Expression(r"(?:mot[ _]de[ _]passe|identified by)[\s\"'`*]*$", re.IGNORECASE)
 MIDDLE = Expression(
-    r"secret|token|credential|session[-_ ]?id|(?:^|[^a-z])sid$|hmac|(?:api|access|private|encryption|signing|master|account|auth|app|application|license|service"
+    r"secret|token|credential|session[-_ ]?id|(?:^|[^a-z])sid$|hmac|(?:api|access|private|encryption|signing|master"
+    r"|account|auth|app|application|license|service"
     r"|admin|shared|storage|deploy|subscription|webhook)[-_ .]?key|authorization|bearer",
     re.IGNORECASE,
 )
 # A name with one of these speaks of something about a secret, not of the secret.
 ABOUT = Expression(
-    r"(?:(?:^|[-_.])(?:hash|digest|length|len|size|count|type|types|name|names|path|file|files|filename|dir|url|uri|endpoint"
-    r"|policy|min|max|field|label|hint|help|title|text|message|msg|error|prompt|regex|pattern|format|expir\w*|ttl|timeout"
-    r"|age|id|ids|arn|ref|reference|index|column|placeholder|env|var|variable|version|enabled|required|reset|strategy|prefix"
-    r"|suffix|class|classname|input|form|page|link|limit|usage|budget|kind|provider|manager|store|rotation|public|pub|alg"
+    r"(?:(?:^|[-_.])(?:hash|digest|length|len|size|count|type|types|name|names|path|file|files|filename|dir|url|uri"
+    r"|endpoint"
+    r"|policy|min|max|field|label|hint|help|title|text|message|msg|error|prompt|regex|pattern|format|expir\w*|ttl"
+    r"|timeout"
+    r"|age|id|ids|arn|ref|reference|index|column|placeholder|env|var|variable|version|enabled|required|reset|strategy"
+    r"|prefix"
+    r"|suffix|class|classname|input|form|page|link|limit|usage|budget|kind|provider|manager|store|rotation|public|pub"
+    r"|alg"
     r"|algorithm|scheme|scope|scopes|status|state|source|at|date|time|char|chars|set|list|map|mask|validator|strength"
-    r"|template|fingerprint|thumbprint|checksum|key_id|group|mode|method|option|options|flag|role|user|username|email)$)"
-    r"|(?:Hash|Length|Type|Name|Path|File|Url|Uri|Policy|Field|Label|Hint|Error|Prompt|Pattern|Id|Ids|Arn|Ref|Index|Expiry"
-    r"|Placeholder|Enabled|Required|Count|Limit|Prefix|Class|Text|Message|Validator|Strength|Status|Input|Form|Scope|Mode)$"
-    r"|public[-_]?key|pubkey|primary[-_]?key|foreign[-_]?key|tokeniz|tokenis|[Nn]ext\w{0,14}[Tt]oken|[Cc]ontinuation[-_]?[Tt]oken|page[-_]?[Tt]oken|max[-_]?[Tt]oken|Mgr|Manager|Realm",
+    r"|template|fingerprint|thumbprint|checksum|key_id|group|mode|method|option|options|flag|role|user|username"
+    r"|email)$)"
+    r"|(?:Hash|Length|Type|Name|Path|File|Url|Uri|Policy|Field|Label|Hint|Error|Prompt|Pattern|Id|Ids|Arn|Ref|Index"
+    r"|Expiry"
+    r"|Placeholder|Enabled|Required|Count|Limit|Prefix|Class|Text|Message|Validator|Strength|Status|Input|Form|Scope"
+    r"|Mode)$"
+    r"|public[-_]?key|pubkey|primary[-_]?key|foreign[-_]?key|tokeniz|tokenis|[Nn]ext\w{0,14}[Tt]oken"
+    r"|[Cc]ontinuation[-_]?[Tt]oken|page[-_]?[Tt]oken|max[-_]?[Tt]oken|Mgr|Manager|Realm",
 )
 NAME = Expression(r"[\w$.\-/]*")
 TAIL = Expression(r"[\w.\-]{0,40}(?:\[\w{0,20}\])?", re.ASCII)
@@ -59,14 +78,17 @@ CONNECT = Expression(
     r"""(?P<close>(?:\\{0,7}["'`]|&quot;|&\#34;|%22|\\u0022|\*{1,2}|[\])}])*)
     (?:
       (?P<typed>\s?\??:\s?[A-Za-z_][\w.<>\[\]|?]{0,40}(?:\s\|\s\w{1,20})?\s{0,3}=\s{0,3})
-    | (?P<assign>[ \t]{0,12}(?:=>|:=|\?=|\|\|=|\+=|={1,3}|::?|->)[ \t]{0,12}(?:\*{2}[ \t]?|!!str[ ])?(?:\n[ \t]{2,12}(?=["'`]))?)
+    | (?P<assign>[ \t]{0,12}(?:=>|:=|\?=|\|\|=|\+=|={1,3}|::?|->)[ \t]{0,12}(?:\*{2}[ \t]?|!!str[ ])?
+        (?:\n[ \t]{2,12}(?=["'`]))?)
     | (?P<encoded>%3[AaDd](?:%20)?|\\u003[ad])
     | (?P<valued>[,;]?\s{0,20}(?:-\s)?\\{0,3}["']?(?:value|Value|VALUE|content|val)\\{0,3}["']?\s?[:=]\s?)
     | (?P<xml>(?:\s[^<>]{0,60})?>\s{0,8}(?:<!\[CDATA\[|<(?:value|string)>)?)
     | (?P<comma>[ \t]{0,3},[ \t\n]{0,12}(?=\\{0,3}["'`]))
     | (?P<call>[ \t]?\(\s{0,8}(?=\\{0,3}["'`]))
     | (?P<prose>[ \t]{1,3}(?:(?:for|of|to|für|de|del|da|pour|para|[Oo]n|at|in)[ ][^\n]{1,40}?[ ])?
-        (?:is|was|are|be|will[ ]be|set[ ]to|changed[ ]to|reset[ ]to|as|to|now|ist|lautet|est|es|[eé]|är|è|:)(?:[ ](?:now|this|the[ ]following))?[ ]?:?[ \t]{1,3}|是[:：\s]?|：\s?|は[:：\s]?|は、|은\s|는\s|[ ]?—[ ]|[ ]-[ ])
+        (?:is|was|are|be|will[ ]be|set[ ]to|changed[ ]to|reset[ ]to|as|to|now|ist|lautet|est|es|[eé]|är|è|:)
+        (?:[ ](?:now|this|the[ ]following))?[ ]?:?[ \t]{1,3}
+        |是[:：\s]?|：\s?|は[:：\s]?|は、|은\s|는\s|[ ]?—[ ]|[ ]-[ ])
     | (?P<table>[ \t]{0,30}\|[ \t]{0,30})
     | (?P<space>[ \t]{1,8})
     )""",
@@ -91,15 +113,17 @@ SCHEMES = (
 )
 CLOSERS = {"“": "”", "‘": "’", "«": "»"}
 SETTING = Expression(
-    r"(?:requirepass|masterauth|password|passwd|secret|token|api[_-]?key|auth[_-]?token|\w*_(?:password|secret|token|key))$",
+    r"(?:requirepass|masterauth|password|passwd|secret|token|api[_-]?key|auth[_-]?token|\w*_(?:password|secret|token"
+    r"|key))$",
     re.IGNORECASE,
 )
 # Words after which a name and its value stand apart by a space alone (netrc, Dockerfile, shell).
-LEADS = ("login", "user", "username", "machine", "ENV", "ARG", "export", "set", "setx", "SET")
+LEADS = frozenset(("login", "user", "username", "machine", "ENV", "ARG", "export", "set", "setx", "SET"))
 ASSIGNERS = ("export", "set", "ENV", "ARG", "SET", "setx", "-e", "--env", "+", "-", ">", "env", "local", "declare")
 SPACED_WORDS = Expression(r"(?:[^\W\d_]{2,}[ ,.!?:'’]+){1,}[^\W\d_]*[ ,.!?:'’]*")
 PROSE = Expression(
-    r"[ \t]{1,3}(?:for|of|to|für|de|del|da|pour|para|[Oo]n|at|in|is|was|are|be|will|set|changed|reset|as|now|ist|lautet|est|es"
+    r"[ \t]{1,3}(?:for|of|to|für|de|del|da|pour|para|[Oo]n|at|in|is|was|are|be|will|set|changed|reset|as|now|ist"
+    r"|lautet|est|es"
     r"|[eé]|är|è)[ ]"
 )
 CALLING = Expression(r"[\w$.:>-]+[(\[]|[{<(]")
@@ -162,7 +186,7 @@ def level(name: str, line: str) -> int:
 
 
 def _env(line: str, name: str) -> bool:
-    """Say whether a name stands where environment files, shells and settings put one: first on its line or in quotes."""
+    """Say whether a name stands where environment files and shells put one: first on its line or in quotes."""
     before = line[: len(line) - len(name)].rstrip(" \t")
     if not before or before[-1] in "\n;&|`\"'(" or name.startswith("$env:"):
         return True
@@ -177,7 +201,7 @@ def _spaced(line: str, name: str) -> bool:
     if not before or before[-1] == "\n":
         return SETTING.match(name) is not None
     words = before.rpartition("\n")[2].split()
-    return words[-1] in LEADS or (len(words) > 1 and words[-2] in LEADS)
+    return not LEADS.isdisjoint(words[-2:])
 
 
 def read(text: str, end: int) -> Reading | None:
@@ -451,8 +475,8 @@ def sort(name: str, level: int) -> str:
     return "other"
 
 
-# For texts that are one secret after the other: names, connectors and values in one pass of the matcher. It asks less of
-# a value than `judge`: in such a text, too much is found rather than too little.
+# For texts that are one secret after the other: names, connectors and values in one pass of the matcher. It asks less
+# of a value than `judge`: in such a text, too much is found rather than too little.
 BULK = Expression(
     r"(?i:passw|passphrase|pwd|pass|secret|token|credential|api[-_]?key|[-_]key|auth|session|sid)[\w.\-]{0,24}+"
     r"[\"'`\])\\]{0,3}+[ \t]{0,3}+(?:=>|:=|[=:>,(]|is[ ])[ \t]{0,3}+[\"'`(\\]{0,3}+"

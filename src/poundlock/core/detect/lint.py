@@ -55,7 +55,7 @@ def _lexical(rules: Sequence[Rule]) -> list[Rule]:
 
 
 def require(rules: Sequence[Rule]) -> None:
-    """Raises: `ConfigFault` naming the first rule that fails the lint, and the problem."""
+    """Prove rules. Raises: `ConfigFault` naming the first rule that fails the lint, and the problem."""
     problems = lint(rules)
     if problems:
         raise ConfigFault(problems[0], advice="`poundlock rules --check` lists every problem")

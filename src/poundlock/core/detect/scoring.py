@@ -10,8 +10,8 @@ import re
 
 from poundlock.core.detect.expressions import Expression
 
-# Bits of a letter after another (rows and columns: word edge, a to z), times 5, from 48 ("0") on. Trained on the words of
-# 30 MB of open-source code and documentation by counting alone; see bench/README.md.
+# Bits of a letter after another (rows and columns: word edge, a to z), times 5, from 48 ("0") on. Trained on the words
+# of 30 MB of open-source code and documentation by counting alone; see bench/README.md.
 BIGRAMS = r"""
 uCHADEGJLEUSHFIICUD@EINLSXY
 GTGCFVSI_H\Q@FAfHX@D=MOSTP]
@@ -64,7 +64,7 @@ class _Costs(dict[tuple[str, str], float]):
             letter = before.isascii() and before.isalpha()
             return _DIGIT + (_TURN * 0.5 if letter else 0.0)
         low = char.lower()
-        if not "a" <= low <= "z":
+        if not char.isascii() or not "a" <= low <= "z":
             return 2.0
         turn = _TURN + 1 if digit else 0.0
         known = before.lower() if before.isascii() and before.isalpha() else ""
@@ -77,15 +77,15 @@ class _Costs(dict[tuple[str, str], float]):
 _COSTS = _Costs()
 
 STAND_INS = tuple(
-    "example sample dummy placeholder place_holder place-holder changeme change_me change-me changeit change_this xxxx your "
-    "redacted censored masked todo fixme fake foobar foo_bar lorem insert_ insert- replaceme replace_ replace-with _here "
-    "*** ... … ••• ${ {{ }} $( %( #{ 0123456 1234567 abcdefg a1b2c3d abcd1234 1234abcd qwertyui deadbeef cafebabe badc0de "
-    "ffffffff 00000000".split(" ")
+    """example sample dummy placeholder place_holder place-holder changeme change_me change-me changeit change_this xxxx
+    your redacted censored masked todo fixme fake foobar foo_bar lorem insert_ insert- replaceme replace_ replace-with
+    _here *** ... … ••• ${ {{ }} $( %( #{ 0123456 1234567 abcdefg a1b2c3d abcd1234 1234abcd qwertyui deadbeef cafebabe
+    badc0de ffffffff 00000000""".split()  # noqa: SIM905 (sixty lines otherwise)
 )
 WORDS = frozenset(
-    "none null nil undefined true false yes no on off string secret password passwd token test testing default empty unset "
-    "optional required value key bearer basic admin root user username login guest n/a na unknown hidden disabled "
-    "enabled".split(" ")
+    """none null nil undefined true false yes no on off string secret password passwd token test testing default empty
+    unset optional required value key bearer basic admin root user username login guest n/a na unknown hidden disabled
+    enabled""".split()  # noqa: SIM905 (forty lines otherwise)
 )
 TEMPLATE = Expression(
     r"<[a-z_\s-]+>|%[0-9]*\.[0-9]*f|%[0-9]*[sdxr](?![0-9A-Za-z])|\{[A-Za-z_][\w.]*[!:}\]]|^\{[A-Za-z_]\w*$|^\$[A-Za-z_]"
