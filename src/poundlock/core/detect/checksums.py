@@ -21,8 +21,8 @@ BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 RIPPLE58 = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 # Base 58 prefixes (version bytes) of the keys that examples are made of: Bitcoin wiki and Tezos protocol source.
-VERSIONS = {"5": "80", "bip38": "0142", "edsk": "0d0f3a07", "edesk": "075a3cb329"}
-SIZES = {"5": 32, "bip38": 37, "edsk": 32, "edesk": 56}
+VERSIONS = {"5": "80", "bip38": "0142c0", "edsk": "0d0f3a07", "edesk": "075a3cb329"}
+SIZES = {"5": 32, "bip38": 36, "edsk": 32, "edesk": 56}
 
 
 def _unbase32(text: str) -> bytes:
@@ -39,12 +39,12 @@ def _framed(value: str) -> bool:
 
 
 def nkey(value: str, _: str = "") -> float:
-    """A seed of NATS (ADR-14: nkeys), two prefix bytes and 32 of seed."""
+    """Check a seed of NATS (ADR-14: nkeys), two prefix bytes and 32 of seed."""
     return SURE if _framed(value) else REJECT
 
 
 def stellar(value: str, _: str = "") -> float:
-    """A secret seed of Stellar (SEP-23: strkeys), a version byte and 32 of seed."""
+    """Check a secret seed of Stellar (SEP-23: strkeys), a version byte and 32 of seed."""
     return SURE if _framed(value) else REJECT
 
 
@@ -64,7 +64,7 @@ def _double(data: bytes) -> bytes:
 
 
 def ripple(value: str, _: str = "") -> float:
-    """A family seed of the XRP Ledger: base 58 in its own order, with four bytes of double SHA-256."""
+    """Check a family seed of the XRP Ledger: base 58 in its own order, with four bytes of double SHA-256."""
     data = _number(value, RIPPLE58)
     return SURE if len(data) > 4 and _double(data[:-4]) == data[-4:] else REJECT
 
@@ -82,7 +82,7 @@ def _polymod(prefix: str, places: list[int]) -> int:
 
 
 def bech32(value: str, _: str = "") -> float:
-    """Bech32 (BIP 173) or Bech32m (BIP 350); lower case only."""
+    """Check Bech32 (BIP 173) or Bech32m (BIP 350); lower case only."""
     prefix, _, data = value.rpartition("1")
     places = [BECH32.find(char) for char in data]
     if not prefix or -1 in places:
