@@ -56,7 +56,7 @@ CLIENTS = {
         Client("llm", "pypi", ("llm==0.36",), "venv/bin/llm"),
         Client("sdks-python", "pypi", ("anthropic==2.11.0", "openai==3.52.0"), "venv/bin/python"),
         Client("sdks-node", "npm", ("@anthropic-ai/sdk@1.11.0", "openai@7.55.0"), "node_modules/openai/package.json"),
-        Client("gemini-cli", "npm", ("@google/gemini-cli@0.61.0",), "node_modules/@google/gemini-cli/package.json"),
+        Client("gemini-cli", "npm", ("@google/gemini-cli@0.61.0",), "node_modules/.bin/gemini"),
         # The SDKs of Google and of Ollama for Python, in an environment of their own.
         Client("sdks-google-ollama", "pypi", ("google-genai==3.4.0", "ollama==0.6.3"), "venv/bin/python"),
         Client("aimock", "npm", ("@copilotkit/aimock@1.43.0",), "node_modules/@copilotkit/aimock/package.json"),

@@ -52,11 +52,13 @@ def client() -> Callable[[str], None]:
 
 @contextlib.contextmanager
 def running_gateway(folder: Path, upstream: str, settings: str = "") -> Iterator[str]:
-    """Run `poundlock serve` before an upstream for both providers and yield its URL."""
+    """Run `poundlock serve` before an upstream for all providers and yield its URL."""
     folder.mkdir(parents=True, exist_ok=True)
     config, ready = folder / "poundlock.toml", folder / "ready.json"
     lines = [f'[state]\ndirectory = "{folder / "state"}"', settings]
-    lines += [f'[providers.{name}]\nupstream = "{upstream}"\nformat = "{name}"' for name in ("anthropic", "openai")]
+    # Ollama's, too, counts as a cloud's here: what goes to a local one may stay in clear.
+    formats = ("anthropic", "gemini", "ollama", "openai")
+    lines += [f'[providers.{name}]\nupstream = "{upstream}"\nformat = "{name}"' for name in formats]
     config.write_text("\n".join(lines) + "\n")
     command = [sys.executable, "-m", "poundlock", "serve", "--config", str(config)]
     log = folder / "gateway.log"

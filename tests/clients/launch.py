@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,16 +61,25 @@ def claude_code(url: str, home: Path, folder: Path, *arguments: str, version: st
     return _run([str(clients.executable(version)), *arguments], folder, home, environment)
 
 
+# The folder is thrown away, and the machine of a test may have no sandbox of its own.
+CODEX = ("--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
+CODEX = (*CODEX, "-c", "model=gpt-5.2", "-c", "analytics.enabled=false")
+
+
+def under_run(client: str, home: Path, folder: Path, own: dict[str, str], *arguments: str) -> Outcome:
+    """Run a client with `poundlock run`, by the configuration `poundlock.toml` in its home, with an environment."""
+    gate = [sys.executable, "-m", "poundlock", "run", "--config", str(home / "poundlock.toml"), "--"]
+    cache = {name: os.environ[name] for name in ("XDG_CACHE_HOME",) if name in os.environ}
+    return _run([*gate, str(clients.executable(client)), *arguments], folder, home, {**cache, **own})
+
+
 def codex(url: str, home: Path, folder: Path, prompt: str, *arguments: str) -> Outcome:
     """Run Codex in a project folder: a model provider given by arguments points it at a gateway.
 
     Without a URL it uses its built-in provider, and so what `~/.codex` says. `arguments` begin with a subcommand, if
     there is one.
     """
-    command = [str(clients.executable("codex")), "exec", *arguments]
-    # The folder is thrown away, and the machine of a test may have no sandbox of its own.
-    command += ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
-    command += ["-c", "model=gpt-5.2", "-c", "analytics.enabled=false"]
+    command = [str(clients.executable("codex")), "exec", *arguments, *CODEX]
     if url:
         provider = f'{{name="gated",base_url="{url}/v1",env_key="GATED_KEY",wire_api="responses"}}'
         command += ["-c", "model_provider=gated", "-c", f"model_providers.gated={provider}"]
@@ -116,6 +126,31 @@ def llm(url: str, home: Path, folder: Path, *arguments: str) -> Outcome:
     (settings / "extra-openai-models.yaml").write_text(json.dumps([model]))
     (settings / "keys.json").write_text(json.dumps({"gated": KEY}))
     return _run([str(clients.executable("llm")), *arguments], folder, home, {"LLM_USER_PATH": str(settings)})
+
+
+def gemini(url: str, home: Path, folder: Path, prompt: str, *arguments: str) -> Outcome:
+    """Run Gemini CLI in a project folder: `GOOGLE_GEMINI_BASE_URL` and `GEMINI_API_KEY` point it at a gateway."""
+    settings = home / ".gemini" / "settings.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    told = {"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": False}}
+    settings.write_text(json.dumps({**told, "general": {"enableAutoUpdate": False}}))
+    node = clients.executable("node22").resolve().parent
+    environment = {
+        "PATH": f"{node}:{os.environ.get('PATH', '/usr/bin:/bin')}",
+        "GOOGLE_GEMINI_BASE_URL": url,
+        "GEMINI_API_KEY": KEY,
+        "GEMINI_CLI_TRUST_WORKSPACE": "true",
+        "GEMINI_TELEMETRY_ENABLED": "false",
+    }
+    command = [str(clients.executable("gemini-cli")), "--approval-mode", "yolo", "-m", "gemini-2.5-flash", *arguments]
+    return _run([*command, "-p", prompt], folder, home, environment)
+
+
+def google_or_ollama(home: Path, order: dict[str, Any], environment: dict[str, str] | None = None) -> Outcome:
+    """Carry out one order (see `drivers/google_ollama.py`) with Google's or Ollama's SDK for Python."""
+    given = json.dumps({"api_key": KEY, "stream": False, **order})
+    command = [str(clients.executable("sdks-google-ollama")), str(_DRIVERS / "google_ollama.py")]
+    return _run(command, home, home, environment or {}, given)
 
 
 def sdk(language: str, home: Path, order: dict[str, Any]) -> Outcome:
