@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
-from poundlock.core.detect import keyed, lexical, views
+from poundlock.core.detect import columns, keyed, lexical, views
 from poundlock.core.detect.rules import Rule, digest, expression
 from poundlock.core.detect.sources import Trigger, compile_database
 from poundlock.core.errors import ConfigFault
@@ -31,6 +31,8 @@ class Compiled(NamedTuple):
 
 # Purposes of triggers below 0; from 0 on, a trigger is for the rule of that number.
 LEXICAL = -1
+TABLE = -2
+SEGMENT = -3
 VIEW = -10  # VIEW - n is for the n-th of views.VIEWS
 
 
@@ -59,6 +61,10 @@ def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
         for number, view in enumerate(views.VIEWS):
             triggers.append(derive(view.pattern))
             purposes.append(VIEW - number)
+    if any(rule.lexical in keyed.MODES for rule in rules):
+        for pattern, purpose in ((columns.HEADER, TABLE), (columns.SEGMENT, SEGMENT)):
+            triggers.append(derive(pattern))
+            purposes.append(purpose)
     # The order changes nothing but the speed: Hyperscan builds a database that is a third faster, and smaller, when
     # expressions with a long beginning of literal characters come first (measured: 4.0 to 3.4 ms a MB).
     pairs = sorted(zip(triggers, purposes, strict=True), key=lambda pair: -_begin(pair[0].expression))

@@ -10,8 +10,8 @@ import bisect
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from poundlock.core.detect import keyed, lexical, scoring, validators, views
-from poundlock.core.detect.compilation import LEXICAL, VIEW
+from poundlock.core.detect import columns, keyed, lexical, scoring, validators, views
+from poundlock.core.detect.compilation import LEXICAL, SEGMENT, TABLE, VIEW
 from poundlock.core.detect.rules import expression
 from poundlock.core.detect.sources import Hyperscan, Keywords
 from poundlock.core.model import Match
@@ -70,6 +70,7 @@ class Detector:
         self._known = known
         # Filled on first use: most runs need few of the rules. Writing the same value twice is harmless.
         self._patterns: dict[int, re.Pattern[str]] = {}
+        self._columns: columns.Columns | None = None
         self._finders: dict[int, keyed.Finder] = {}
         self._checks: dict[int, tuple[tuple[Callable[[str, str], float], str], ...]] = {}
         self._lexical = {rule.lexical: number for number, rule in enumerate(compiled.rules) if rule.lexical}
@@ -152,6 +153,9 @@ class Detector:
             elif purpose == LEXICAL:
                 if end > done.get(LEXICAL, 0) and (families is None or "secret" in families):
                     self._read(text, end, done, spans)
+            elif purpose in (TABLE, SEGMENT):
+                if end > done.get(purpose, 0) and (families is None or "pii" in families):
+                    self._tabled(text, end, purpose, done, spans)
             elif depth < DEEPEST and end > done.get(purpose, 0):
                 self._view(text, end, purpose, families, depth, done, spans)
 
@@ -215,6 +219,34 @@ class Detector:
         if confidence:
             spans.append(Span(start, stop, confidence, which, found["value"]))
 
+    def _known_columns(self) -> columns.Columns:
+        if self._columns is None:
+            self._columns = columns.Columns(self.rules)
+        return self._columns
+
+    def _tabled(self, text: str, end: int, purpose: int, done: dict[int, int], spans: list[Span]) -> None:
+        """Read the table or the segment that the hit at `end` begins."""
+        known = self._known_columns()
+        if purpose == TABLE:
+            cells, done[purpose] = known.read(text, end, done.get(purpose, 0))
+        else:
+            cells, done[purpose] = known.segment(text, end)
+        for cell in cells:
+            self._cell(text, cell, spans)
+
+    def _cell(self, text: str, cell: columns.Cell, spans: list[Span]) -> None:
+        """Judge what stands under a name by the rules that the name means; the first that it fits counts."""
+        value = text[cell.start : cell.end]
+        for which in cell.rules:
+            if cell.whole:
+                spans.append(Span(cell.start, cell.end, self.rules[which].confidence, which, value))
+                return
+            if value and self._columns is not None and self._columns.fits(which, value):
+                confidence = self._confidence(which, value)
+                if confidence:
+                    spans.append(Span(cell.start, cell.end, confidence, which, value))
+                    return
+
     def _confidence(self, which: int, value: str) -> float:
         """Give the confidence of a rule's candidate, 0 to drop it."""
         rule = self.rules[which]
@@ -276,6 +308,12 @@ class Detector:
 
     def _keyed(self, text: str, key: str, families: frozenset[str] | None, spans: list[Span]) -> None:
         """Read a text as the value of `key`."""
+        if len(text) < columns.WIDEST and (families is None or "pii" in families):
+            meaning = self._known_columns().meaning(key)
+            if meaning:
+                inner = text.strip()
+                start = text.find(inner)
+                self._cell(text, columns.Cell(start, start + len(inner), meaning), spans)
         if (families is not None and "secret" not in families) or len(text) > 700 or "\n" in text.strip():
             return
         hits = self._source.scan(f" {key}=")

@@ -1,0 +1,233 @@
+"""Columns, keys and fields that say what stands under them: CSV and its kin, tables, SQL dumps, JSON keys, HL7.
+
+A name such as `customer_phone_no` or `DateOfBirth` means the keyed rules (see `keyed`) whose keyword it ends in; a
+value under it must be what such a rule describes, whole. A table is read once, from its header to its last row.
+Must never read a row twice, and never take a line of code for a header.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from poundlock.core.detect import keyed
+from poundlock.core.detect.expressions import Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from poundlock.core.detect.rules import Rule
+
+_WORDS = (
+    "name|mail|phone|mobile|telefon|birth|dob|geburt|ssn|passport|address|adresse|street|license|licence|plate|vin|mrn"
+    "|patient|pesel|cpf|tax_?id|national_?id|iban|imei|insurance|policy|member_?id|latitude|lat|mac|nhs|nino|tckn|dni|bsn"
+    "|aadhaar|steuer|codice|person|nachname|vorname|nombre|apellido|nom|customer|employee|device_?id"
+)
+HEADER = rf"(?i:{_WORDS})[A-Za-z0-9_]{{0,10}}[\"'`\])]{{0,2}} {{0,12}}[,;|\t]{{1,2}} ?[\"'`\[]?[A-Za-z_]"
+"""What a header holds: a word that columns of people have, a separator, another name."""
+SEGMENT = r"(?:PID|NK1|GT1|IN1)\|[0-9]{0,4}\|"
+NAME = Expression(r"[^\W\d][\w .\-/#()']{0,40}")
+PIECE = Expression(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+", re.UNICODE)
+NOUNS = frozenset("number no nr num value code id text str string raw 1 2 3 primary main field nummer numero".split())
+WEAK = frozenset(
+    "name customer patient employee contact user owner client person member student passenger guest holder author manager"
+    " doctor provider tenant agent driver insured subscriber applicant".split()
+)
+"""Names that mean a person only among other columns of people, and only with two words or more."""
+INSERT = Expression(
+    r"(?i:INSERT\s{1,4}(?:IGNORE\s)?INTO|REPLACE\s{1,4}INTO)\s{1,4}[\w.\"`\[\]]{1,80}\s{0,4}\(([^()]{1,1500})\)\s{0,8}(?i:VALUES?)\s{0,8}"
+)
+COPY = Expression(r"COPY\s[\w.\"]{1,80}\s?\(([^()]{1,1500})\)\sFROM\sstdin;\r?\n", re.IGNORECASE)
+TUPLE = Expression(r"\s{0,20}\(((?:'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^'\"()]|\([^()]*\))*)\)\s{0,20},?")
+CELL = {
+    mark: Expression(rf"[ ]?\"(?:[^\"]|\"\")*\"[ ]*(?={re.escape(mark)}|$)|[^{re.escape(mark)}]*") for mark in ",;|\t"
+}
+SQL_CELL = Expression(r"\s*(?:[NE]?'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\([^()]*\)|[^,'\"]+)\s*")
+RULE_LINE = Expression(r"[\s|+:=-]+")
+WIDEST = 20_000
+"""Characters of a row."""
+
+# HL7 v2.5.1 chapters 3 and 6: the fields of a segment that say who somebody is.
+FIELDS = {
+    "PID": {2: "health_id", 3: "health_id", 4: "health_id", 5: "person", 6: "person", 7: "date_of_birth", 9: "person",
+            11: "address", 13: "phone", 14: "phone", 19: "us_ssn", 20: "driver_license"},
+    "NK1": {2: "person", 4: "address", 5: "phone", 6: "phone", 16: "date_of_birth"},
+    "GT1": {3: "person", 5: "address", 6: "phone", 8: "date_of_birth", 12: "us_ssn"},
+    "IN1": {16: "person", 18: "date_of_birth", 19: "address", 36: "insurance_id", 49: "insurance_id"},
+}  # fmt: skip
+SEGMENT_END = Expression(r"\r|\n|\\r|\\n|\"|$")
+
+
+class Cell(NamedTuple):
+    """A value that stands under a name: its span, and the numbers of the rules that the name means."""
+
+    start: int
+    end: int
+    rules: tuple[int, ...]
+    whole: bool = False
+
+
+class Columns:
+    """Knows what names mean, and reads tables."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        self._meanings: dict[str, list[int]] = {}
+        self._kinds: dict[str, int] = {}
+        self._patterns: dict[int, re.Pattern[str]] = {}
+        self._person = -1
+        for number, rule in enumerate(rules):
+            if rule.lexical in keyed.MODES:
+                for word in rule.keywords:
+                    self._meanings.setdefault(_joined(word), []).append(number)
+                self._kinds.setdefault(rule.kind.partition(".")[2], number)
+            if rule.id == "pii.person":
+                self._person = number
+        for number, rule in enumerate(rules):
+            # The plainest rule of a kind stands for it in fields that have no name of their own.
+            if rule.id == rule.kind and rule.lexical in keyed.MODES:
+                self._kinds[rule.kind.partition(".")[2]] = number
+
+    def meaning(self, name: str) -> tuple[int, ...]:
+        """Give the rules that a name means, the most telling end of it first; none if it says nothing."""
+        words = [word.lower() for word in PIECE.findall(name)][:8]
+        while words:
+            for at in range(len(words)):
+                found = self._meanings.get("".join(words[at:]))
+                if found:
+                    return tuple(found)
+            if words[-1] not in NOUNS:
+                break
+            words.pop()
+        return ()
+
+    def fits(self, which: int, value: str) -> bool:
+        """Say whether a value is, whole, what a rule describes."""
+        pattern = self._patterns.get(which)
+        if pattern is None:
+            pattern = self._patterns[which] = re.compile(self._rules[which].pattern, re.ASCII)
+        return pattern.fullmatch(value) is not None
+
+    def read(self, text: str, end: int, before: int) -> tuple[list[Cell], int]:
+        """Read the table whose header the hit at `end` is in; give its cells, and where reading can go on."""
+        start = text.rfind("\n", max(before, end - 1000), end) + 1
+        start = max(start, before, end - 1000)
+        stop = text.find("\n", end)
+        stop = len(text) if stop < 0 else stop
+        if stop - start > 2000:
+            return [], end
+        line = text[start:stop]
+        if "(" in line:
+            return self._sql(text, max(before, end - 1600), end, stop)
+        mark = max(",;|\t", key=line.count)
+        if stop == len(text) or "{" in line or "=" in line:
+            return [], stop
+        names = [name.strip(" \"'`*\r") for name in line.split(mark)]
+        if len(names) < 2 or not all(NAME.fullmatch(name) for name in names if name) or not any(names[1:]):
+            return [], stop
+        meant = self._meant(names)
+        if not meant:
+            return [], stop
+        return self._rows(text, stop + 1, mark, len(names), meant)
+
+    def _meant(self, names: Sequence[str]) -> dict[int, tuple[int, ...]]:
+        meant = {place: found for place, name in enumerate(names) if (found := self.meaning(name))}
+        telling = meant or any("mail" in name.lower() for name in names)
+        if telling and self._person >= 0:
+            for place, name in enumerate(names):
+                words = [word.lower() for word in PIECE.findall(name)]
+                if place not in meant and words and words[-1] in WEAK:
+                    meant[place] = (self._person,)
+        return meant
+
+    def _rows(
+        self, text: str, at: int, mark: str, width: int, meant: dict[int, tuple[int, ...]]
+    ) -> tuple[list[Cell], int]:
+        cells: list[Cell] = []
+        size = len(text)
+        while at < size:
+            stop = text.find("\n", at)
+            stop = size if stop < 0 else stop
+            line = text[at:stop].rstrip("\r")
+            if RULE_LINE.fullmatch(line):
+                at = stop + 1
+                continue
+            if line.count(mark) < width - 1 or len(line) > WIDEST:
+                break
+            spans = list(_cells(line, CELL[mark].match, mark))
+            if len(spans) != width:
+                break
+            for place, rules in meant.items():
+                low, high = spans[place]
+                cells.append(_trimmed(text, at + low, at + high, rules))
+            at = stop + 1
+        return cells, at
+
+    def _sql(self, text: str, low: int, end: int, stop: int) -> tuple[list[Cell], int]:
+        found = None
+        for found in INSERT.finditer(text, low, min(len(text), end + 3000)):
+            if found.end() > end:
+                break
+        else:
+            found = COPY.search(text, low, min(len(text), end + 3000))
+        if found is None or found.start() > end:
+            return [], stop
+        names = [name.strip(" \"'`[]\n\t\r") for name in found.group(1).split(",")]
+        meant = self._meant(names)
+        if not meant:
+            return [], found.end()
+        if found.re is not None and text[found.end() - 1] == "\n" and "stdin" in found.group()[-20:].lower():
+            return self._rows(text, found.end(), "\t", len(names), meant)
+        cells: list[Cell] = []
+        at = found.end()
+        while (row := TUPLE.match(text, at, at + WIDEST)) is not None:
+            spans = list(_cells(row.group(1), SQL_CELL.match, ","))
+            if len(spans) == len(names):
+                base = row.start(1)
+                for place, rules in meant.items():
+                    cells.append(_trimmed(text, base + spans[place][0], base + spans[place][1], rules))
+            at = row.end()
+        return cells, at
+
+    def segment(self, text: str, end: int) -> tuple[list[Cell], int]:
+        """Read the HL7 segment whose beginning ends at `end`; give its fields, and where it ends."""
+        start = max(text.rfind(kind, max(0, end - 10), end) for kind in FIELDS)
+        over = SEGMENT_END.search(text, end, end + WIDEST)
+        if start < 0 or over is None:
+            return [], end
+        cells: list[Cell] = []
+        at = start
+        kinds = FIELDS[text[start : start + 3]]
+        for place, field in enumerate(text[start : over.start()].split("|")):
+            kind = kinds.get(place)
+            if kind and len(field) > 3 and kind in self._kinds:
+                first = field.split("^", 1)[0] if kind in ("health_id", "insurance_id", "phone") else field.rstrip("^")
+                if len(first) > 3:
+                    cells.append(Cell(at, at + len(first), (self._kinds[kind],), whole=True))
+            at += len(field) + 1
+        return cells, over.start()
+
+
+def _joined(word: str) -> str:
+    return "".join(piece.lower() for piece in PIECE.findall(word))
+
+
+def _cells(line: str, match: Callable[..., re.Match[str] | None], mark: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of a row's cells."""
+    at = 0
+    while True:
+        found = match(line, at)
+        stop = found.end() if found else at
+        yield at, stop
+        if stop >= len(line) or line[stop] != mark:
+            return
+        at = stop + 1
+
+
+def _trimmed(text: str, start: int, end: int, rules: tuple[int, ...]) -> Cell:
+    """Give a cell without blanks and quotes."""
+    while start < end and text[start] in " \t\"'\n":
+        start += 1
+    while end > start and text[end - 1] in " \t\"'\r\n":
+        end -= 1
+    return Cell(start, end, rules)
