@@ -129,8 +129,41 @@ def test_restart_between_prompts(bench: Bench, client: Callable[[str], None], tm
     bench.grade()
 
 
+@pytest.mark.parametrize("login", ["key in the environment", "key of its own login"])
+def test_under_run(bench: Bench, client: Callable[[str], None], login: str) -> None:
+    """`poundlock run -- codex` needs no configuration, and shows the run's credential to nobody."""
+    if STRAIGHT:
+        pytest.skip("there is no gateway to run it behind")
+    client("codex")
+    mine = "for each in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $each; echo; done | grep model_providers.poundlock"
+    command = f"cat settings.env; ({mine}) > seen.txt 2>/dev/null"
+    turns = [[_shell(command)], [{"text": "The key is {{stripe}}."}]]
+    bench.provider.play({"copy": _COPY, "turns": [{"blocks": turn, "cut": "characters"} for turn in turns]})
+    config = bench.home / "poundlock.toml"
+    config.write_text(f'[gateway]\nport = 0\n[providers.openai]\nupstream = "{bench.provider.url}"\n')
+    own = {"OPENAI_API_KEY": launch.KEY}
+    if login == "key of its own login":
+        (bench.home / ".codex").mkdir()
+        (bench.home / ".codex" / "auth.json").write_text(json.dumps(own))
+        own = {}
+
+    outcome = launch.under_run("codex", bench.home, bench.project, own, "exec", *launch.CODEX, "Which key?")
+
+    assert (outcome.code, outcome.out.strip()) == (0, f"The key is {bench.fakes.values['STRIPE_SECRET_KEY']}."), outcome
+    assert "disguised:" in outcome.err
+    commands = (bench.project / "seen.txt").read_text()
+    assert "/node_modules/" in commands
+    assert "pl_" not in commands
+    requests = bench.conversation("/v1/responses")
+    assert [seen.header("authorization") for seen in requests] == [f"Bearer {launch.KEY}"] * len(turns)
+    assert {seen.header("x-poundlock-token") for seen in requests} == {None}
+    bench.grade()
+
+
 def test_the_built_in_provider_falls_back_from_websocket(bench: Bench, client: Callable[[str], None]) -> None:
     """Pointed here by its own settings, Codex first asks for a WebSocket, is refused it, and speaks HTTP."""
+    if STRAIGHT:
+        pytest.skip("there is no gateway to refuse the WebSocket")
     client("codex")
     turns = [[_shell("cat settings.env")], [{"text": "The key is {{stripe}}."}]]
     bench.provider.play({"copy": _COPY, "turns": [{"blocks": turn, "cut": "characters"} for turn in turns]})

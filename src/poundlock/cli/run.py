@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     with _gateway(settings, args.config) as url:
         token = credentials.add(name=name, human=getpass.getuser(), tool=tool, task=task)
         try:
-            code = _child(command, environment(os.environ, f"{url}/t/{token}", token, settings))
+            env = environment(os.environ, f"{url}/t/{token}", token, settings)
+            code = _child(led(command, url, env), env)
         finally:
             credentials.remove(name)
     if not args.quiet:
@@ -77,6 +78,7 @@ def environment(inherited: Mapping[str, str], base: str, token: str, settings: S
         OPENAI_API_BASE=openai,  # LiteLLM, aider
         GOOGLE_GEMINI_BASE_URL=base,  # Gemini CLI, Google's SDKs
         OLLAMA_HOST=base,  # Ollama's command line and SDKs
+        POUNDLOCK_TOKEN=token,  # Codex, by the arguments that `led` adds
     )
     for variable, provider in (
         ("ANTHROPIC_API_KEY", "anthropic"),
@@ -91,6 +93,21 @@ def environment(inherited: Mapping[str, str], base: str, token: str, settings: S
     out["NO_PROXY"] = ",".join(filter(None, [inherited.get("NO_PROXY", ""), "127.0.0.1", "localhost"]))
     out["no_proxy"] = out["NO_PROXY"]
     return out
+
+
+def led(command: list[str], url: str, env: Mapping[str, str]) -> list[str]:
+    """Give the command with the arguments that lead a tool through the gateway which reads no base URL from `env`.
+
+    The run's credential stays out of them: other people of the machine can see a command's arguments.
+    """
+    if Path(command[0]).name != "codex":
+        return command
+    # Without a key in the environment Codex uses its own login.
+    key = 'env_key="OPENAI_API_KEY"' if env.get("OPENAI_API_KEY") else "requires_openai_auth=true"
+    provider = f'name="Poundlock",base_url="{url}/v1",wire_api="responses",supports_websockets=false,{key}'
+    headers = 'env_http_headers={"x-poundlock-token"="POUNDLOCK_TOKEN"}'
+    settings = ["model_provider=poundlock", f"model_providers.poundlock={{{provider},{headers}}}"]
+    return [command[0], *(word for setting in settings for word in ("-c", setting)), *command[1:]]
 
 
 @contextlib.contextmanager
