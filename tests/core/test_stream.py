@@ -617,3 +617,14 @@ def test_a_structured_answer_stays_json():
         assert tree["a"] == value
         assert json.loads(tree["b"])["c"] == value
     assert home.restore_text(f"it is {surrogate.text}.") == f"it is {value}."
+
+
+def test_what_an_answer_says_again_is_restored_the_same_and_not_counted():
+    """Some formats say one text in several events."""
+    way = homeward(no_network)
+    again = way.again()
+    assert again.restore_text(PLAIN.text) == way.restore_text(PLAIN.text) == PLAIN.value
+    command = json.dumps({"command": f"curl {PLAIN.text}"})
+    assert again.restore_argument_text("Bash", command) == way.restore_argument_text("Bash", command) == command
+    assert (way.restored, way.left) == (1, 1)
+    assert not again.scanning

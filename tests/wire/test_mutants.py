@@ -12,10 +12,16 @@ from poundlock.wire import body, events, framing
 from poundlock.wire.anthropic import answer as messages
 from poundlock.wire.anthropic import request as messages_request
 from poundlock.wire.openai_chat import answer as chat
+from poundlock.wire.openai_responses import answer as responses
+from poundlock.wire.openai_responses import items as responses_items
+from poundlock.wire.openai_responses import request as responses_request
 from tests.wire import test_body, test_framing
 from tests.wire.anthropic import test_answer as messages_tests
 from tests.wire.anthropic import test_request as request_tests
+from tests.wire.home import HARD
 from tests.wire.openai_chat import test_answer as chat_tests
+from tests.wire.openai_responses import test_answer as responses_tests
+from tests.wire.openai_responses import test_request as responses_request_tests
 
 
 def survives(test, *arguments):
@@ -156,3 +162,80 @@ def test_mutant_everything_sealed_is_opaque(monkeypatch):
     assert survives(request_tests.test_nothing_is_smuggled_in_what_looks_structural, case)
     monkeypatch.setattr(messages_request, "_SEALED_MEMBERS", {"text": "signature"})
     assert not survives(request_tests.test_nothing_is_smuggled_in_what_looks_structural, case)
+
+
+RESPONSES_TEXT = (
+    responses_tests.message(f"{HARD.text} FAQ"),
+    responses_tests.message(f"{HARD.value} FAQ"),
+    "completed",
+)
+
+
+def test_mutant_a_remainder_only_in_the_whole_text(monkeypatch):
+    """Clients that only read deltas would lose the end of a text that ends with a Q."""
+    test = responses_tests.test_trap_one_text_is_restored_the_same_in_every_event
+    assert survives(test, *RESPONSES_TEXT)
+
+    def lost(self, place, _held):
+        entry = self._awaiting.pop(place, None)
+        if entry is not None:
+            entry.waits = False
+
+    monkeypatch.setattr(responses.AnswerCodec, "_settle", lost)
+    assert not survives(test, *RESPONSES_TEXT)
+
+
+@pytest.mark.parametrize("name", ["_whole", "_delta"])
+def test_mutant_a_text_restored_in_some_events_only(monkeypatch, name):
+    """The deltas and the whole text must say the same."""
+    test = responses_tests.test_trap_one_text_is_restored_the_same_in_every_event
+    mutants = {"_whole": lambda *_arguments: False, "_delta": lambda _self, raw, *_rest: raw}
+    monkeypatch.setattr(responses.AnswerCodec, name, mutants[name])
+    assert not survives(test, *RESPONSES_TEXT)
+
+
+def test_mutant_an_event_that_overtakes(monkeypatch):
+    """An event that goes on while one before it waits comes out of its order."""
+    test = responses_tests.test_a_waiting_event_holds_up_what_follows_it
+    assert survives(test)
+    original = responses.AnswerCodec._passed
+
+    def eager(self, entry):
+        return original(self, entry) if entry.waits else entry.written()
+
+    monkeypatch.setattr(responses.AnswerCodec, "_passed", eager)
+    assert not survives(test)
+
+
+def test_mutant_the_same_text_counted_in_each_event(monkeypatch):
+    """A record would say that five values came home where it was one."""
+    test = responses_tests.test_trap_each_surrogate_is_counted_and_scanned_once
+    assert survives(test)
+    monkeypatch.setattr(responses_items.Answer, "_home", lambda self, _place: self._first)
+    assert not survives(test)
+
+
+def test_mutant_every_namespace_is_local(monkeypatch):
+    """A server's tool would get true values."""
+    test = responses_tests.test_a_call_s_sink_is_its_tool
+    assert survives(test)
+    monkeypatch.setattr(responses_items, "_OWN_SPACES", ("",))
+    assert not survives(test)
+
+
+def test_mutant_sealed_members_everywhere(monkeypatch):
+    """An encrypted member of a message would carry text past inspection."""
+    case = {"type": "function_call", "encrypted_content": responses_request_tests.SEALED}
+    test = responses_request_tests.test_nothing_is_smuggled_in_what_looks_sealed
+    assert survives(test, case)
+    monkeypatch.setitem(responses_request._SEALED, "function_call", "encrypted_content")
+    assert not survives(test, case)
+
+
+def test_mutant_only_the_tools_at_the_top_are_looked_at(monkeypatch):
+    """A server that the provider would call, offered among the items."""
+    case = {"input": [{"type": "additional_tools", "tools": [{"type": "mcp"}]}]}
+    test = responses_request_tests.test_a_server_that_the_provider_would_call_is_refused
+    assert survives(test, case)
+    monkeypatch.setattr(responses_request, "_offered", lambda tree: tree.get("tools", []))
+    assert not survives(test, case)
