@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.provider import cuts, figures
 from tests.provider.streamed import Streamed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HEADERS = {"server-timing": "gfet4t7; dur=321", "vary": "Origin, X-Origin, Referer"}
 MODELS = ("gemini-3-pro-preview", "gemini-2.5-flash", "gemini-embedding-001")
@@ -26,10 +29,11 @@ _PATH = re.compile(
 _DIMENSIONS = 8
 
 
-def asks(method: str, target: str) -> str | None:
+def asks(method: str, target: str, headers: Mapping[str, str]) -> str | None:
     """Return what a request asks for, `array` or `events` with it for a stream; None if it isn't for this API."""
     found = _PATH.fullmatch(target)
-    if found is None or (method == "GET" and target.startswith("/v1/models")):
+    # Other vendors have a list of models at the same path.
+    if found is None or (method == "GET" and target.startswith("/v1/models") and "x-goog-api-client" not in headers):
         return None
     if found["cache"]:
         return f"cache {method} {found['name'] or ''}".strip()
@@ -89,7 +93,9 @@ def answer(
     call, _, rest = asks_for.partition(" ")
     model, _, how = rest.partition(" ")
     if call == "models":
-        described = [{"name": f"models/{name}", "displayName": name, "inputTokenLimit": 1048576} for name in MODELS]
+        methods = ["generateContent", "countTokens", "createCachedContent", "batchGenerateContent"]
+        known = {"version": "001", "inputTokenLimit": 1048576, "supportedGenerationMethods": methods}
+        described = [{"name": f"models/{name}", "displayName": name, **known} for name in MODELS]
         return {"models": described}
     if call == "cache":
         named = {"name": "cachedContents/a1b2c3d4", "model": body.get("model", f"models/{MODELS[0]}")}

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.provider import cuts, figures
 from tests.provider.streamed import Streamed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HEADERS: dict[str, str] = {}
 MODELS = ("qwen3:8b", "nomic-embed-text:latest")
@@ -21,7 +24,7 @@ _CREATED = "2026-01-02T03:04:05.678901Z"
 _DIMENSIONS = 8
 
 
-def asks(method: str, target: str) -> str | None:
+def asks(method: str, target: str, _headers: Mapping[str, str]) -> str | None:
     """Return what a request asks for; None if it isn't for this API."""
     found = _PATH.fullmatch(target)
     return found[1] if found and (method == "GET") == (found[1] in {"tags", "ps", "version"}) else None
@@ -45,7 +48,12 @@ def answer(
         known = {"modified_at": _CREATED, "size": 5225388164, "digest": "0" * 64, "details": details}
         return {"models": [{"name": name, "model": name, **known} for name in MODELS]}
     if asks_for == "show":
-        return {"modelfile": "# a model", "template": "{{ .Prompt }}", "capabilities": ["completion", "tools"]}
+        return {
+            "modelfile": "# a model",
+            "template": "{{ .Prompt }}",
+            "capabilities": ["completion", "tools"],
+            "model_info": {},
+        }
     if asks_for == "embed":
         wanted = body.get("input", "")
         texts = wanted if isinstance(wanted, list) else [wanted]

@@ -109,7 +109,7 @@ class _Answer:
         method, path = self.request.method, self.request.path
         chance = random.Random(book.seed * 1_000_003 + self.number)
         for speaker in (gemini, ollama):
-            if (asks_for := speaker.asks(method, self.request.raw_path)) is not None:
+            if (asks_for := speaker.asks(method, self.request.raw_path, self.request.headers)) is not None:
                 return await self._other(speaker, asks_for, body, book, chance)
         as_anthropic = "anthropic-version" in self.request.headers or path.startswith("/v1/messages")
         self.headers = self._usual(as_anthropic, chance)
