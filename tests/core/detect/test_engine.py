@@ -70,6 +70,19 @@ def test_a_failed_checksum_lowers_confidence(detector: Detector) -> None:
     assert right > 0.95 > off > 0.5
 
 
+def test_a_pair_raises_each_others_confidence(detector: Detector) -> None:
+    """An id and its secret close together are surer than each alone; the lone half stays a finding."""
+    secret = expand("{A-Za-z0-9/+:38}aZ", "p")
+    lone = detector.detect(f"id = {AWS}")
+    both = detector.detect(f"{AWS},{secret}")
+    assert [m.kind for m in both] == ["secret.aws.access-key", "secret.aws.secret-key"]
+    assert both[1].value == secret
+    assert both[0].confidence > lone[0].confidence > 0.9
+    far = detector.detect(f"{AWS}\n" + "a line of text\n" * 40 + f"aws_secret_access_key={secret}")
+    assert far[0].confidence == lone[0].confidence
+    assert len(far) == 2
+
+
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_base64_in_base64(detector: Detector, depth: int) -> None:
     """A value in nested base64 is found down to depth three, with its plain value and a span within the blob."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from poundlock.core.detect.sources import Source
 
 DEEPEST = 3
+PAIR_REACH = 300  # characters between the two secrets of a pair
 KNOWN, CANARY = -1, -2  # numbers of the rules that are no rules: a registered value, a registered canary
 KINDS = {KNOWN: "secret.known.value", CANARY: "secret.known.canary"}
 FORWARD = 400
@@ -66,6 +67,7 @@ class Detector:
         self._families = [rule.family for rule in compiled.rules]
         # The last two are those of CANARY and KNOWN, which index from the end.
         self._ranks = [*map(_rank, compiled.rules), 9, 9]
+        self._vendors = [_vendor(rule) for rule in compiled.rules] + ["", ""]
         self._names = names
         self._known = known
         # Filled on first use: most runs need few of the rules. Writing the same value twice is harmless.
@@ -96,8 +98,21 @@ class Detector:
             spans.extend(self._registered(text))
         if key:
             self._keyed(text, key, families, spans)
-        found = tuple(self._match(span) for span in self._settle(spans)) if spans else ()
+        found = tuple(self._match(span) for span in self._paired(self._settle(spans))) if spans else ()
         return self._names.add(text, found, families) if self._names else found
+
+    def _paired(self, spans: list[Span]) -> list[Span]:
+        """Raise the confidence of two different secrets of one vendor that stand close to each other: a pair."""
+        vendors, rules = self._vendors, self.rules
+        for number in range(1, len(spans)):
+            first, second = spans[number - 1], spans[number]
+            vendor = vendors[second.rule]
+            if not vendor or vendor != vendors[first.rule] or second.start - first.end >= PAIR_REACH:
+                continue
+            if rules[first.rule].kind != rules[second.rule].kind:
+                for place, one in ((number - 1, first), (number, second)):
+                    spans[place] = one._replace(confidence=min(0.99, one.confidence + (1 - one.confidence) / 2))
+        return spans
 
     def _registered(self, text: str) -> list[Span]:
         """Give the registered values of a text; they count more than anything that a rule finds."""
@@ -388,6 +403,13 @@ class Detector:
 
 def _start(span: Span) -> int:
     return span.start
+
+
+def _vendor(rule: Rule) -> str:
+    """Give the vendor of a secret's kind; nothing for what is no vendor's, or no secret."""
+    family, _, rest = rule.kind.partition(".")
+    vendor = rest.partition(".")[0]
+    return vendor if family == "secret" and "." in rest and vendor not in ("generic", "command", "http", "url") else ""
 
 
 def _rank(rule: Rule) -> int:
