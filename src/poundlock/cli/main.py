@@ -53,7 +53,8 @@ def parser(names: tuple[str, ...] = tuple(COMMANDS)):  # type: ignore[no-untyped
     import argparse
 
     root = argparse.ArgumentParser(prog="poundlock", description="The gate between AI tools and model providers.")
-    subparsers = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    # With `prog` given, argparse needs no formatter, which would import shutil and with it lzma and bz2.
+    subparsers = root.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="poundlock")
     for name in names:
         import_module(f"poundlock.cli.{COMMANDS[name][0]}").add_parser(subparsers)
     return root
