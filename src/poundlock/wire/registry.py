@@ -17,6 +17,7 @@ from poundlock.wire.body import answered
 from poundlock.wire.gemini import Gemini
 from poundlock.wire.ollama import Ollama
 from poundlock.wire.openai_chat import OpenAIChat
+from poundlock.wire.openai_completions import OpenAICompletions
 from poundlock.wire.openai_responses import OpenAIResponses
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from poundlock.core.model import Document
     from poundlock.wire.base import Route, Wire
 
-WIRES: tuple[Wire, ...] = (Gemini(), Ollama(), Anthropic(), OpenAIResponses(), OpenAIChat())
+WIRES: tuple[Wire, ...] = (Gemini(), Ollama(), Anthropic(), OpenAIResponses(), OpenAICompletions(), OpenAIChat())
 """Every format; of several that fit, one whose own headers are there, else the last."""
 
 

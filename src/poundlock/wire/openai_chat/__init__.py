@@ -35,7 +35,6 @@ ROUTES = (
     Route(method="POST", path=rf"{_V1}/moderations", operation="moderations"),
     Route(method="GET", path=rf"{_V1}/models", operation="models", treatment="pass", reason="a list without a body"),
     Route(method="GET", path=rf"{_V1}/models/{_ID}", operation="model", treatment="pass", reason="no body"),
-    _refused(r"/completions", "completions", "the legacy completions are refused until their prompts are inspected"),
     _refused(r"/files(?:/.*)?", "files", "uploads are refused until files are inspected"),
     _refused(r"/uploads(?:/.*)?", "uploads", "uploads are refused until files are inspected"),
     _refused(r"/batches(?:/.*)?", "batches", "batches are refused until the requests in them are inspected"),
