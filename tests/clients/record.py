@@ -122,14 +122,14 @@ class Session:
         if not fitting:
             raise ValueError(f"{case}: nothing on the tape fits: {[(e.method, e.path) for e in self.tape]}")
         request, response, meta = golden(fitting[which], self.scrubber, {**self.source, **facts})
-        streamed = any(
-            key.lower() == "content-type" and "event-stream" in value for key, value in meta["response_headers"]
-        )
+        kind = next((value for key, value in meta["response_headers"] if key.lower() == "content-type"), "")
+        suffixes = {"event-stream": "sse", "ndjson": "ndjson"}
+        ending = next((suffix for name, suffix in suffixes.items() if name in kind), "json")
         target = GOLDENS / wire
         target.mkdir(parents=True, exist_ok=True)
         for suffix, data in (
             ("request.json", request),
-            ("response.sse" if streamed else "response.json", response),
+            (f"response.{ending}", response),
             ("meta.json", json.dumps(meta, indent=1, ensure_ascii=False).encode() + b"\n"),
         ):
             if len(data) > _LIMIT:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.clients.recorder import Recorded
 
-_SECRET_HEADERS = {"x-api-key", "authorization"}
+_SECRET_HEADERS = {"x-api-key", "x-goog-api-key", "authorization"}
 _UNSTABLE_HEADERS = {"date", "server", "content-length", "host", "keep-alive"}
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HEX64 = re.compile(r"\b[0-9a-f]{64}\b")

@@ -16,6 +16,13 @@ from tests.wire.home import MAIL, carried, every_way, homeward, read
 GOLDENS = Path(__file__).parent / "goldens"
 METAS = sorted(GOLDENS.glob("*/*.meta.json"))
 PROVIDERS = {"anthropic": "anthropic", "openai_chat": "openai", "openai_responses": "openai"}
+PROVIDERS |= {"gemini": "gemini", "ollama": "ollama"}
+# Where a text begins in a recorded stream, in the formats that have no field for it alone.
+TEXTS = (
+    re.compile(rb'"type":"response\.output_text\.delta"[^\n]*?"delta":"'),
+    re.compile(rb'"parts": \[\{"text": "(?=[^"]+"\}\])'),
+    re.compile(rb'"(?:response|content)":"(?=[^"]+"[^\n]*"done":false)'),
+)
 
 
 def of(kind: str) -> list[Any]:
@@ -93,9 +100,22 @@ def assembled(out: bytes) -> tuple[dict[Any, str], list[Any]]:
     """Put an answer together as a client does: its texts and arguments by place, and everything else in order."""
     found: dict[Any, str] = defaultdict(str)
     rest: list[Any] = []
-    for event in read(out):
+    for event in read(out) or [json.loads(line) for line in out.decode().splitlines()]:
         if isinstance(event, str):
             rest.append(event)
+        elif "candidates" in event:
+            for candidate in event["candidates"]:
+                for part in candidate["content"]["parts"]:
+                    if set(part) == {"text"}:
+                        found[candidate["index"], "text"] += part["text"]
+                    else:
+                        rest.append(part)
+                rest += [candidate["finishReason"]] if "finishReason" in candidate else []
+        elif "done" in event:
+            said = event.get("message", event)
+            found["text"] += said.get("content", "") + said.get("response", "")
+            rest += [said[name] for name in ("thinking", "tool_calls", "context") if name in said]
+            rest += [event["done_reason"]] if event["done"] else []
         elif event.get("type") == "content_block_delta" and event["delta"]["type"] in {
             "text_delta",
             "input_json_delta",
@@ -117,7 +137,7 @@ def assembled(out: bytes) -> tuple[dict[Any, str], list[Any]]:
     return found, rest
 
 
-@pytest.mark.parametrize(("meta", "file"), of(".response.sse"))
+@pytest.mark.parametrize(("meta", "file"), [*of(".response.sse"), *of(".response.ndjson")])
 def test_a_recorded_stream_passes_as_the_same_bytes(meta, file):
     """However it is cut, with a way home that has something to restore.
 
@@ -137,22 +157,22 @@ def test_a_recorded_stream_passes_as_the_same_bytes(meta, file):
     assert carried(wire.stream(route, kind, homeward()), [data[at : at + 1] for at in range(len(data))]) == whole
 
 
-@pytest.mark.parametrize(("meta", "file"), of(".response.sse"))
+@pytest.mark.parametrize(("meta", "file"), [*of(".response.sse"), *of(".response.ndjson")])
 def test_a_surrogate_in_a_recorded_stream_comes_home(meta, file):
     """A surrogate that is put into a recorded answer's text is restored there, and all else is the same value."""
     wire, route, _ = resolved(meta)
     data = file.read_bytes()
     marks = (b'"text_delta","text":"', b'"content":"')
     mark = next((mark for mark in marks if data.count(mark) > (mark == marks[1])), None)
-    streamed = re.search(rb'"type":"response\.output_text\.delta"[^\n]*?"delta":"', data)
-    if streamed:
-        mark = streamed[0]
-    if mark is None:
-        assert b"tool" in data
+    streamed = next(filter(None, (pattern.search(data) for pattern in TEXTS)), None)
+    if mark is None and streamed is None:
+        assert b"tool" in data or b"functionCall" in data
         return
-    at = data.index(mark, data.index(mark) + 1 if mark == marks[1] else 0) + len(mark)
+    at = streamed.end() if streamed else data.index(mark, data.index(mark) + 1 if mark == marks[1] else 0) + len(mark)
     planted = data[:at] + MAIL.text.encode() + data[at:]
-    out = every_way(lambda: wire.stream(route, "text/event-stream", homeward()), planted)
+    told = json.loads(meta.read_text())
+    kind = next(value for name, value in told["response_headers"] if name.lower() == "content-type")
+    out = every_way(lambda: wire.stream(route, kind, homeward()), planted)
     expected = data[:at] + MAIL.value.encode() + data[at:]
     assert assembled(out) == assembled(expected)
 
