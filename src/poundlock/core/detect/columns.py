@@ -14,24 +14,32 @@ from poundlock.core.detect import keyed
 from poundlock.core.detect.expressions import Expression
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from poundlock.core.detect.rules import Rule
 
-_WORDS = (
-    "name|mail|phone|mobile|telefon|birth|dob|geburt|ssn|passport|address|adresse|street|license|licence|plate|vin|mrn"
-    "|patient|pesel|cpf|tax_?id|national_?id|iban|imei|insurance|policy|member_?id|latitude|lat|mac|nhs|nino|tckn|dni|bsn"
-    "|aadhaar|steuer|codice|person|nachname|vorname|nombre|apellido|nom|customer|employee|device_?id"
-)
-HEADER = rf"(?i:{_WORDS})[A-Za-z0-9_]{{0,10}}[\"'`\])]{{0,2}} {{0,12}}[,;|\t]{{1,2}} ?[\"'`\[]?[A-Za-z_]"
-"""What a header holds: a word that columns of people have, a separator, another name."""
+_WORDS = "name|mail|person|customer|employee|patient|nombre|nom|iban|card"
+_BEHIND = r"[\"'`\])]{0,2} {0,12}[,;|\t]{1,2} ?[\"'`\[]?[A-Za-z_]"
+CHUNK = 120
+
+
+def headers(rules: Iterable[Rule]) -> Iterator[str]:
+    """Yield expressions for what a header holds: a name that means something, a separator, another name."""
+    yield rf"(?i:{_WORDS})[A-Za-z0-9_]{{0,10}}{_BEHIND}"
+    words = {word for rule in rules if rule.lexical in keyed.MODES for word in rule.keywords if word.isascii()}
+    ordered = sorted(word for word in words if len(word) > 1 and word not in NOUNS)
+    for at in range(0, len(ordered), CHUNK):
+        some = "|".join("[_ ]?".join(map(re.escape, word.split())) for word in ordered[at : at + CHUNK])
+        yield rf"[^A-Za-z0-9=](?i:{some})[\"'` ]?[,;|\t]"
+
+
 SEGMENT = r"(?:PID|NK1|GT1|IN1)\|[0-9]{0,4}\|"
 NAME = Expression(r"[^\W\d][\w .\-/#()']{0,40}")
 PIECE = Expression(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+", re.UNICODE)
 NOUNS = frozenset("number no nr num value code id text str string raw 1 2 3 primary main field nummer numero".split())
 WEAK = frozenset(
     "name customer patient employee contact user owner client person member student passenger guest holder author manager"
-    " doctor provider tenant agent driver insured subscriber applicant".split()
+    " doctor first last provider tenant agent driver insured subscriber applicant".split()
 )
 """Names that mean a person only among other columns of people, and only with two words or more."""
 INSERT = Expression(
@@ -44,6 +52,8 @@ CELL = {
 }
 SQL_CELL = Expression(r"\s*(?:[NE]?'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\([^()]*\)|[^,'\"]+)\s*")
 RULE_LINE = Expression(r"[\s|+:=-]+")
+LONGEST = 80
+"""Characters of a name."""
 WIDEST = 20_000
 """Characters of a row."""
 
@@ -90,6 +100,8 @@ class Columns:
 
     def meaning(self, name: str) -> tuple[int, ...]:
         """Give the rules that a name means, the most telling end of it first; none if it says nothing."""
+        if len(name) > LONGEST:
+            return ()
         words = [word.lower() for word in PIECE.findall(name)][:8]
         while words:
             for at in range(len(words)):
@@ -118,9 +130,9 @@ class Columns:
             return [], end
         line = text[start:stop]
         if "(" in line:
-            return self._sql(text, max(before, end - 1600), end, stop)
+            return self._sql(text, max(before, end - 800), end, stop)
         mark = max(",;|\t", key=line.count)
-        if stop == len(text) or "{" in line or "=" in line:
+        if stop == len(text) or "{" in line or "=" in line or ": " in line:
             return [], stop
         names = [name.strip(" \"'`*\r") for name in line.split(mark)]
         if len(names) < 2 or not all(NAME.fullmatch(name) for name in names if name) or not any(names[1:]):
@@ -164,6 +176,9 @@ class Columns:
         return cells, at
 
     def _sql(self, text: str, low: int, end: int, stop: int) -> tuple[list[Cell], int]:
+        before = text[max(low, end - 800) : end]
+        if "INTO" not in before and "into" not in before and "COPY" not in before:
+            return [], stop
         found = None
         for found in INSERT.finditer(text, low, min(len(text), end + 3000)):
             if found.end() > end:
@@ -176,7 +191,7 @@ class Columns:
         meant = self._meant(names)
         if not meant:
             return [], found.end()
-        if found.re is not None and text[found.end() - 1] == "\n" and "stdin" in found.group()[-20:].lower():
+        if found.group().rstrip().lower().endswith("stdin;"):
             return self._rows(text, found.end(), "\t", len(names), meant)
         cells: list[Cell] = []
         at = found.end()

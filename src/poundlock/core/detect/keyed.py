@@ -48,7 +48,7 @@ def camel(keyword: str) -> str:
 
 def _following(rule: Rule) -> str:
     between = _NEAR if rule.lexical == "near" else _BESIDE
-    return rf"{_END}{between}(?<![A-Za-z0-9.])(?P<value>{rule.pattern})(?![A-Za-z0-9])"
+    return rf"{_END}{between}(?<![A-Za-z0-9.])(?P<value>{rule.pattern})(?![A-Za-z0-9]|[.\[][A-Za-z0-9_]|\()"
 
 
 def expression(rule: Rule) -> str:
@@ -62,17 +62,20 @@ def expression(rule: Rule) -> str:
 
 def trigger(rule: Rule) -> str:
     """Give the expression of the first stage: a keyword and the first digit behind it, or its connector."""
-    loose = "|".join(_hint(key) for key in sorted(rule.keywords))
+    loose = "|".join(_hint(key, "" if rule.lexical == "under" else "[^a-z0-9]") for key in sorted(rule.keywords))
     if rule.lexical == "under":
         return rf"(?:{loose})[a-zA-Z]{{0,8}}(?:[\"'\\]{{0,4}}[ ]{{0,2}}[:=>]{{1,2}}|[\"'\\]{{0,4}}, ?[\"'\\])"
     return rf"(?:{loose})[^0-9\n]{{0,{REACH}}}[0-9]"
 
 
-def _hint(key: str) -> str:
+def _hint(key: str, behind: str) -> str:
     """Give a keyword's expression for the first stage: a short one must be a word, or the hump of a longer name."""
-    if len(key) > SHORT or not key.isascii():
+    if not key.isascii():
+        # Bytes beyond ASCII have no case for the database: each usual way of writing is an expression of its own.
+        return "|".join(dict.fromkeys(written(way) for way in (key, key.title(), key.capitalize(), key.upper())))
+    if len(key) > SHORT:
         return f"(?i:{written(key)})"
-    return f"(?:[^A-Za-z](?i:{written(key)})|[a-z]{camel(key)})[^a-z0-9]"
+    return f"(?:[^A-Za-z](?i:{written(key)})|[a-z]{camel(key)}){behind}"
 
 
 class Finder:
