@@ -5,7 +5,6 @@ Must never read a file, and never hold a value that was found: a rule knows shap
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -53,8 +52,8 @@ class Rule(Value, frozen=True, kw_only=True):
     A rule is recognised by `pattern` alone (a named group `value` holds what is sensitive); or, if it has `context`,
     by `pattern` as the whole value of a name or line that holds one of those words; or, if `lexical` is `near` or
     `beside`, by `pattern` behind one of its `keywords` (see `keyed`), or in a column of that name; or, with another
-    `lexical`, by the lexical layer's reader of that name. `trigger` is a cheaper expression that every match holds, where the one derived
-    from the pattern is slow. `keywords` are lower-case literals of which every match holds one.
+    `lexical`, by the lexical layer's reader of that name. `trigger` is a cheaper expression that every match holds,
+    where the one derived from the pattern is slow. `keywords` are lower-case literals of which every match holds one.
     `confidence` is that of a match whose validators say nothing. `placeholders`: values that are evidently made up
     count too.
     """
@@ -166,7 +165,8 @@ def read_rules(files: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[Rule, ..
 
 def digest(rules: Iterable[Rule]) -> str:
     """Give the hex SHA-256 of the rules' content."""
-    import json  # noqa: PLC0415 (a cached set knows its digest)
+    import hashlib  # noqa: PLC0415 (a cached set knows its digest)
+    import json  # noqa: PLC0415
 
     plain = [{field: getattr(rule, field) for field in rule.__struct_fields__} for rule in rules]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
