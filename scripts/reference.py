@@ -318,7 +318,8 @@ def records() -> str:
                         "`kind`",
                         line(
                             """
-                            `exchange`: the decision, durable before the exchange leaves. `closing`: how it ended.
+                            `exchange`: the decision, durable before the exchange leaves.
+                            `answer`: the provider keeps the answer, durable before the client can name it. `closing`: how it ended.
                             `refused`: refused before it was inspected.
                             """
                         ),

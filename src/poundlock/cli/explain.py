@@ -118,12 +118,20 @@ def refused(record: Record) -> str:
     return "\n".join(lines) + "\n"
 
 
+def answer(record: Record) -> str:
+    """Give the text about an answer that its provider keeps."""
+    return (
+        f"{record.id}  {_time(record.at)}  record {record.seq}\n"
+        f"  stored    by the provider; {record.body['surrogates']} surrogates are remembered for what follows on it\n"
+    )
+
+
 def other(record: Record) -> str:
     """Give the text about a record of another kind."""
     return f"{record.id}  {_time(record.at)}  record {record.seq}: {record.kind}\n"
 
 
-_TELL = {"closing": closing, "refused": refused}
+_TELL = {"answer": answer, "closing": closing, "refused": refused}
 
 
 def _kinds(counts: dict[str, Any]) -> str:

@@ -72,9 +72,7 @@ def test_prompts_are_searched(prompt):
         (LEGACY, {"prompt": "<PRE> def f( <SUF>return x <MID>"}),
         (
             LEGACY,
-            {
-                "prompt": "<\uff5cfim\u2581begin\uff5c>def f(<\uff5cfim\u2581hole\uff5c>return x<\uff5cfim\u2581end\uff5c>"
-            },
+            {"prompt": "<\uff5cfim\u2581begin\uff5c>f<\uff5cfim\u2581hole\uff5c>x<\uff5cfim\u2581end\uff5c>"},
         ),
     ],
 )
