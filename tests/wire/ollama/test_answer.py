@@ -258,3 +258,11 @@ def test_an_unknown_stream_is_a_fault(operation, kind):
 def test_a_refusal_has_ollamas_shape():
     """A text."""
     assert json.loads(WIRE.refusal(400, "no", code="c")) == {"error": "no"}
+
+
+def test_an_escaped_or_lower_case_surrogate_is_read():
+    """However the server writes its letters."""
+    for written in (MAIL.text.lower(), MAIL.text.replace("Q", "\\u0051", 1), MAIL.text.replace("Z", "\\u005a", 1)):
+        data = b'{"message":{"content":"' + written.encode() + b'"},"done":true}\n'
+        (line,) = read(every_way(codec, data))
+        assert line["message"]["content"] == MAIL.value
