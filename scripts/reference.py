@@ -319,7 +319,8 @@ def records() -> str:
                         line(
                             """
                             `exchange`: the decision, durable before the exchange leaves.
-                            `answer`: the provider keeps the answer, durable before the client can name it. `closing`: how it ended.
+                            `answer`: the provider keeps the answer, durable before the client can name it.
+                            `closing`: how it ended.
                             `refused`: refused before it was inspected.
                             """
                         ),

@@ -122,6 +122,16 @@ def holds_nothing_back() -> None:
 
 
 @mutant
+def forgets_stored_answers() -> None:
+    """Promise 4: what a stored answer was given is not remembered under its id."""
+
+    async def patched(self: Exchange, home: Home) -> None:
+        del self, home
+
+    Exchange._remember = patched  # type: ignore[method-assign]
+
+
+@mutant
 def loses_what_it_held() -> None:
     """Promise 5: what was held back is forgotten when an answer ends."""
     events.EventCodec.finish = lambda _self: b""  # type: ignore[method-assign]

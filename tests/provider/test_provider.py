@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_COMPACT: dict[str, Any] = {"ensure_ascii": False, "separators": (",", ":")}
 _TEXT = 'a "quoted"\\ wörd — 你好 🔒\n\tend'
 
 
@@ -154,6 +155,43 @@ def test_a_scripted_drop_breaks_the_stream(mock: Running) -> None:
     if isinstance(caught.value, IncompleteRead):
         assert caught.value.partial.count(b"\n\n") == 6
     assert mock.requests()[0].answer["end"] == "dropped"
+
+
+def _responses(mock: Running, **more: Any) -> bytes:
+    return _post(f"{mock.url}/v1/responses", {"model": "m", "input": "hé", **more})
+
+
+def test_the_responses_api_numbers_its_events_and_says_each_text_as_often_as_the_real_one(mock: Running) -> None:
+    """Numbers without gaps, and the same text in deltas, `.done`, part, item and final response."""
+    call = {"tool": "read", "input": {"path": _TEXT}}
+    mock.play({"turns": [{"blocks": [{"thinking": _TEXT}, {"text": _TEXT}, call], "cut": {"every": 2}}]})
+    data = _responses(mock, stream=True).decode()
+    events = [json.loads(line.removeprefix("data: ")) for line in data.split("\n") if line.startswith("data: ")]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [line[7:] for line in data.split("\n") if line.startswith("event: ")] == [e["type"] for e in events]
+    for stem, member in (
+        ("output_text", "text"),
+        ("reasoning_summary_text", "text"),
+        ("function_call_arguments", "arguments"),
+    ):
+        joined = "".join(event["delta"] for event in events if event["type"] == f"response.{stem}.delta")
+        (done,) = [event for event in events if event["type"] == f"response.{stem}.done"]
+        assert joined == done[member] == (_TEXT if member == "text" else json.dumps({"path": _TEXT}, **_COMPACT))
+    items = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert [item["type"] for item in items] == ["reasoning", "message", "function_call"]
+    assert events[-1]["response"]["output"] == items
+
+
+def test_the_responses_api_keeps_answers(mock: Running) -> None:
+    """They can be fetched, and followed up; what is not stored can't."""
+    mock.play({"turns": [{"blocks": [{"text": "one"}]}, {"blocks": [{"text": "two"}]}]})
+    first = json.loads(_responses(mock))
+    with urllib.request.urlopen(f"{mock.url}/v1/responses/{first['id']}", timeout=10) as answer:
+        assert json.load(answer)["output"] == first["output"]
+    second = json.loads(_responses(mock, previous_response_id=first["id"], store=False))
+    assert second["output"][0]["content"][0]["text"] == "two"
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        _responses(mock, previous_response_id=second["id"])
 
 
 def test_errors_have_their_vendors_shape(mock: Running) -> None:
