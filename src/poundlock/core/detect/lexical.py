@@ -169,6 +169,8 @@ def strength(name: str) -> int:
 
     Answers are kept: the same few names stand everywhere, and a name is no value.
     """
+    if name.lower().endswith(("session_id", "session-id", "sessionid")):
+        return SECRET
     if ABOUT.search(name.lower() if name.isupper() else name):
         return 0
     if STRONG.search(name):
