@@ -49,6 +49,7 @@ class _Chunk(msgspec.Struct):
     candidates: list[_Candidate] | None = None
 
 
+_typed = Typed(_Chunk)
 _typed_run = Typed(list[_Chunk])
 
 
@@ -92,6 +93,14 @@ class _Answer:
             if isinstance(candidate, dict):
                 changed |= self._candidate(candidate, whole=whole)
         return changed
+
+    def put(self, tree: dict[str, Any], given: str) -> None:
+        """Write what a channel gave for the only text of a response."""
+        self._head = {name: tree[name] for name in _HEAD if name in tree}
+        parts = tree["candidates"][0]["content"]["parts"]
+        parts[0]["text"] = given
+        if not given and len(parts[0]) == 1:
+            parts.clear()
 
     def flush(self) -> list[dict[str, Any]]:
         """Give, as responses, all that is held back; every candidate ends."""
@@ -225,6 +234,17 @@ class EventAnswer(EventCodec):
         data = framing.data_of(raw)
         if data is None:
             return raw
+        # Most responses only add to one text, and events that end in CR LF, as the API's do, are not read in runs.
+        chunk = _typed(data)
+        step = _step(chunk) if chunk else None
+        if step is not None:
+            given = self._answer.channel(step[0]).feed(step[1])
+            self._channels = tuple(self._answer.open.values())
+            if given == step[1]:
+                return raw
+            tree = reparse(data)
+            self._answer.put(tree, given)
+            return b"" if _is_empty(tree) else framing.with_data(raw, write(tree))
         try:
             tree = reparse(data)
         except (ValueError, RecursionError):
