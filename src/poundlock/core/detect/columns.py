@@ -69,7 +69,7 @@ SEGMENT_END = Expression(r"\r|\n|\\r|\\n|\"|$")
 
 
 class Cell(NamedTuple):
-    """A value that stands under a name: its span, and the numbers of the rules that the name means."""
+    """Judge a value that stands under a name: its span, and the numbers of the rules that the name means."""
 
     start: int
     end: int

@@ -253,6 +253,8 @@ class Detector:
         """Judge what stands under a name by the rules that the name means; the first that it fits counts."""
         value = text[cell.start : cell.end]
         for which in cell.rules:
+            if self._families[which] != "pii":
+                continue
             if cell.whole:
                 spans.append(Span(cell.start, cell.end, self.rules[which].confidence, which, value))
                 return

@@ -93,8 +93,11 @@ class Finder:
             return None  # lower case changed a length (İ): offsets would lie
         for key in self._keys.finditer(window):
             start = low + key.start()
-            if start and text[start - 1].isalpha() and text[start - 1].isascii() and not (
-                text[start].isupper() and text[start - 1].islower()
+            if (
+                start
+                and text[start - 1].isalpha()
+                and text[start - 1].isascii()
+                and not (text[start].isupper() and text[start - 1].islower())
             ):
                 continue
             found = self._following.match(text, low + key.end(), low + key.end() + WIDEST)

@@ -22,21 +22,23 @@ CALLING = {
     code: tuple(int(size) for size in (sizes.split("-") * 2)[:2])
     for code, sizes in (
         pair.split(":")
-        for pair in (
-            "1:10 7:10 20:8-10 27:9 30:10 31:9 32:8-9 33:9 34:9 36:8-9 39:6-11 40:9 41:9 43:4-13 44:7-10 45:8 46:7-9 47:8 "
-            "48:9 49:6-13 51:8-9 52:10 53:6-8 54:10-11 55:10-11 56:9 57:8-10 58:10 60:8-10 61:9 62:7-12 63:8-10 64:8-10 "
-            "65:8 66:8-9 81:9-10 82:8-10 84:9-10 86:9-11 90:10 91:10 92:9-10 93:9 94:9 95:7-10 98:10 211:9 212:9 213:8-9 "
-            "216:8 218:9 220:7 221:9 222:8 223:8 224:9 225:10 226:8 227:8 228:8 229:8-10 230:7-8 231:7-9 232:8 233:9 "
-            "234:8-10 235:8 236:8 237:9 238:7 239:7 240:9 241:7-8 242:9 243:9 244:9 245:7-9 248:7 249:9 250:9 251:9 "
-            "252:7-9 253:8 254:9 255:9 256:9 257:8 258:8-9 260:9 261:9 262:9 263:9 264:8-9 265:7-9 266:8 267:7-8 268:8 "
-            "269:7 291:7 297:7 298:6 299:6 350:8 351:9 352:6-9 353:7-9 354:7-9 355:8-9 356:8 357:8 358:6-10 359:8-9 370:8 "
-            "371:8 372:7-8 373:8 374:8 375:9 376:6-9 377:8-9 378:6-10 380:9 381:8-9 382:8 383:8 385:8-9 386:8 387:8-9 "
-            "389:8 420:9 421:9 423:7-9 501:7 502:8 503:8 504:8 505:8 506:8 507:7-8 508:6 509:8 590:9 591:8 592:7 593:8-9 "
-            "594:9 595:9 596:9 597:6-7 598:8 599:7-8 670:7-8 673:7 674:7 675:7-8 676:5-7 677:5-7 678:5-7 679:7 680:7 "
-            "681:6 685:5-7 686:5-8 687:6 689:6-8 691:7 692:7 850:8-10 852:8 853:8 855:8-9 856:8-10 880:8-10 886:8-9 960:7 "
-            "961:7-8 962:8-9 963:8-9 964:8-10 965:8 966:9 967:7-9 968:8 970:8-9 971:8-9 972:8-9 973:8 974:8 975:7-8 976:8 "
-            "977:8-10 992:9 993:8 994:9 995:9 996:9 998:9"
-        ).split()
+        for pair in """
+            1:10 7:10 20:8-10 27:9 30:10 31:9 32:8-9 33:9 34:9 36:8-9 39:6-11 40:9 41:9 43:4-13 44:7-10 45:8
+            46:7-9 47:8 48:9 49:6-13 51:8-9 52:10 53:6-8 54:10-11 55:10-11 56:9 57:8-10 58:10 60:8-10 61:9
+            62:7-12 63:8-10 64:8-10 65:8 66:8-9 81:9-10 82:8-10 84:9-10 86:9-11 90:10 91:10 92:9-10 93:9
+            94:9 95:7-10 98:10 211:9 212:9 213:8-9 216:8 218:9 220:7 221:9 222:8 223:8 224:9 225:10 226:8
+            227:8 228:8 229:8-10 230:7-8 231:7-9 232:8 233:9 234:8-10 235:8 236:8 237:9 238:7 239:7 240:9
+            241:7-8 242:9 243:9 244:9 245:7-9 248:7 249:9 250:9 251:9 252:7-9 253:8 254:9 255:9 256:9 257:8
+            258:8-9 260:9 261:9 262:9 263:9 264:8-9 265:7-9 266:8 267:7-8 268:8 269:7 291:7 297:7 298:6
+            299:6 350:8 351:9 352:6-9 353:7-9 354:7-9 355:8-9 356:8 357:8 358:6-10 359:8-9 370:8 371:8
+            372:7-8 373:8 374:8 375:9 376:6-9 377:8-9 378:6-10 380:9 381:8-9 382:8 383:8 385:8-9 386:8
+            387:8-9 389:8 420:9 421:9 423:7-9 501:7 502:8 503:8 504:8 505:8 506:8 507:7-8 508:6 509:8 590:9
+            591:8 592:7 593:8-9 594:9 595:9 596:9 597:6-7 598:8 599:7-8 670:7-8 673:7 674:7 675:7-8 676:5-7
+            677:5-7 678:5-7 679:7 680:7 681:6 685:5-7 686:5-8 687:6 689:6-8 691:7 692:7 850:8-10 852:8 853:8
+            855:8-9 856:8-10 880:8-10 886:8-9 960:7 961:7-8 962:8-9 963:8-9 964:8-10 965:8 966:9 967:7-9
+            968:8 970:8-9 971:8-9 972:8-9 973:8 974:8 975:7-8 976:8 977:8-10 992:9 993:8 994:9 995:9 996:9
+            998:9
+        """.split()  # noqa: SIM905 (words read better than quotes)
     )
 }
 # Given to films and books: NANP 555-0100 to -0199, Ofcom's drama numbers, ACMA's fictitious ones.
@@ -51,7 +53,7 @@ def _plain(value: str) -> str:
 
 
 def register(value: str, name: str) -> float:
-    """A number of the register that `name` says (a function of `national`), with its check digits; `any` of them."""
+    """Judge a number of the register that `name` says (a function of `national`), with its check digits; `any` of them."""
     plain = _plain(value)
     if len(set(plain)) < 3 or plain in "01234567890123456789":
         return REJECT
@@ -74,7 +76,7 @@ def _passes(check: Callable[[str], bool], plain: str) -> bool:
 
 
 def telephone(value: str, argument: str) -> float:
-    """A number that a country's plan allows; one with no `+` only counts beside a keyword (`national`)."""
+    """Judge a number that a country's plan allows; one with no `+` only counts beside a keyword (`national`)."""
     digits = "".join(char for char in value.replace("(0)", "") if char.isdigit())
     if len(set(digits)) < 4 or FICTION.fullmatch(digits) or digits[-8:] in "01234567890123456789098765432109876543210":
         return REJECT
@@ -111,54 +113,63 @@ NETWORKS = tuple(
 
 
 def network(value: str, _: str) -> float:
-    """A payment network's prefix with a length that it gives."""
+    """Judge a payment network's prefix with a length that it gives."""
     plain = "".join(char for char in value if char.isdigit())
     return SAME if any(len(plain) in sizes and prefix.match(plain) for prefix, sizes in NETWORKS) else REJECT
 
 
 # Capitalised words that stand where names stand and are none.
 NOT_NAMES = frozenset(
-    """a about access account accounts action active admin administrator agent alert alerts all analytics and android api app
-    apple application apps archive area array asset assets async audit auth automated azure back backend bank base basic batch
-    beta bill billing block board body book boolean bot branch browser bucket bug build bus business button cache calendar
-    call canvas card cart case category center central chain change channel chart chat check child chrome city class clear
-    click client clients close cloud cluster code collection color column command comment commerce common community company
-    complete component config configuration connection console contact content context control controller copy core
-    corporation count country create credit current custom customer customers dark dashboard data database date day days
-    debug default delete delivery demo department deploy dept description design desk desktop detail details dev developer
-    developers development device dialog digital direct directory discount display document documentation domain done double
-    draft driver duplicate edge edit editor element email employee empty enable end engine engineer engineering enterprise
-    entity entry environment error errors event everyone everybody example exception export express external false feature
-    field file files filter final finance firefox first fix float floor flow folder folks font for foo form format found
-    foundation free friend friends from full function general generic get github global google granted group groups guest
-    guide guys handler hash head header health hello help here hidden high home host hour html http https icon id image import
-    in inbox inc index info information input inside install integer integration interface internal international internet
-    invalid inventory invoice is issue issues it item items java javascript job json key keys kind label language last launch
-    layer layout lead legal level library license light limited line link linux list live loading local location log login
-    ltd lookup mail main manager management map mark market marketing master max me media medium member members menu message
-    messages meta method microsoft min minimum missing mobile mode model module monitor month more my name names national
-    native network new news next night no node none normal not note notes notification null number object of off office ok on
-    one online open operation operations option order orders org organization other our out output overview owner package
-    page panel parent partner partners password path pay payment payments pending people permission person phone pipeline
-    plan platform player please plugin policy pool popup port portal post postgres premium press preview price primary print
-    privacy private process processing product production products profile program project projects property provider proxy
-    public publisher pull purchase push python quality quantity query queue quick raw react read ready real record records
-    red redis region registry release remote report reports repository request required research reset resource response
-    rest result results return review right role root row rule run runtime sales sample save scan schema scope screen script
-    search second section secure security select sender server servers service services session set settings setup shared
-    ship shipping shop show sign simple site size social software solution sort source space special spec sql staff stage
-    standard start state static status stock storage store stream string style subject submit subscription success summary
-    support switch sync system systems table tag target task team teams tech technical technologies technology template temp
-    tenant terminal terms test tester testing text that the their then there this thread ticket time title to today token
-    tool tools top total track trading traffic training transaction transfer true type undefined unique unit university
-    unknown update upload url use user username users valid validation value values vendor version video view views virtual
-    visual studio docker kubernetes linux ubuntu debian jira slack confluence excel word powerpoint outlook terraform ansible
-    nginx mysql oracle spring react angular vue django flask rails swift rust golang typescript programming language visit warning web website welcome when windows with work worker workflow world write year yes you your zero zone world
-    all both foundation authors contributors institute project maintainers developers inc gmbh corp llc bot jenkins actions
-    dependabot renovate hello hi dear regards thanks cheers sent best kind sincerely attn re fwd jan feb mar apr jun jul aug
-    sep oct nov dec january february march april june july august september october november december monday tuesday
-    wednesday thursday friday saturday sunday sir madam hiring committee reader colleague colleagues everyone north south
-    east west street road avenue san los las new united states kingdom america europe england germany france""".split()
+    """
+    a about access account accounts action active admin administrator agent alert alerts all analytics and
+    android api app apple application apps archive area array asset assets async audit auth automated azure back
+    backend bank base basic batch beta bill billing block board body book boolean bot branch browser bucket bug
+    build bus business button cache calendar call canvas card cart case category center central chain change
+    channel chart chat check child chrome city class clear click client clients close cloud cluster code
+    collection color column command comment commerce common community company complete component config
+    configuration connection console contact content context control controller copy core corporation count
+    country create credit current custom customer customers dark dashboard data database date day days debug
+    default delete delivery demo department deploy dept description design desk desktop detail details dev
+    developer developers development device dialog digital direct directory discount display document
+    documentation domain done double draft driver duplicate edge edit editor element email employee empty enable
+    end engine engineer engineering enterprise entity entry environment error errors event everyone everybody
+    example exception export express external false feature field file files filter final finance firefox first
+    fix float floor flow folder folks font for foo form format found foundation free friend friends from full
+    function general generic get github global google granted group groups guest guide guys handler hash head
+    header health hello help here hidden high home host hour html http https icon id image import in inbox inc
+    index info information input inside install integer integration interface internal international internet
+    invalid inventory invoice is issue issues it item items java javascript job json key keys kind label
+    language last launch layer layout lead legal level library license light limited line link linux list live
+    loading local location log login ltd lookup mail main manager management map mark market marketing master
+    max me media medium member members menu message messages meta method microsoft min minimum missing mobile
+    mode model module monitor month more my name names national native network new news next night no node none
+    normal not note notes notification null number object of off office ok on one online open operation
+    operations option order orders org organization other our out output overview owner package page panel
+    parent partner partners password path pay payment payments pending people permission person phone pipeline
+    plan platform player please plugin policy pool popup port portal post postgres premium press preview price
+    primary print privacy private process processing product production products profile program project
+    projects property provider proxy public publisher pull purchase push python quality quantity query queue
+    quick raw react read ready real record records red redis region registry release remote report reports
+    repository request required research reset resource response rest result results return review right role
+    root row rule run runtime sales sample save scan schema scope screen script search second section secure
+    security select sender server servers service services session set settings setup shared ship shipping shop
+    show sign simple site size social software solution sort source space special spec sql staff stage standard
+    start state static status stock storage store stream string style subject submit subscription success
+    summary support switch sync system systems table tag target task team teams tech technical technologies
+    technology template temp tenant terminal terms test tester testing text that the their then there this
+    thread ticket time title to today token tool tools top total track trading traffic training transaction
+    transfer true type undefined unique unit university unknown update upload url use user username users valid
+    validation value values vendor version video view views virtual visual studio docker kubernetes linux ubuntu
+    debian jira slack confluence excel word powerpoint outlook terraform ansible nginx mysql oracle spring react
+    angular vue django flask rails swift rust golang typescript programming language visit warning web website
+    welcome when windows with work worker workflow world write year yes you your zero zone world all both
+    foundation authors contributors institute project maintainers developers inc gmbh corp llc bot jenkins
+    actions dependabot renovate hello hi dear regards thanks cheers sent best kind sincerely attn re fwd jan feb
+    mar apr jun jul aug sep oct nov dec january february march april june july august september october november
+    december monday tuesday wednesday thursday friday saturday sunday sir madam hiring committee reader
+    colleague colleagues everyone north south east west street road avenue san los las new united states kingdom
+    america europe england germany france
+    """.split()  # noqa: SIM905 (words read better than quotes)
 )
 PLACEHOLDERS = Expression(
     r"(?:john|jane|jack|joe)\s+(?:q\.?\s+)?(?:doe|roe|smith)|foo\b.*|(?:first|your|my|last|full|some)\b.*|lorem ipsum"
@@ -168,7 +179,7 @@ PLACEHOLDERS = Expression(
 
 
 def name(value: str, argument: str) -> float:
-    """A person's name: capitalised words, none of which is a word of business or code; `full`: two words at least."""
+    """Judge a person's name: capitalised words, none of which is a word of business or code; `full`: two words at least."""
     words = [word.strip(".,'’\"") for word in (value.replace(";", " ") if argument == "card" else value).split()]
     if not 1 <= len(words) <= 5 or PLACEHOLDERS.fullmatch(value.strip()):
         return REJECT
@@ -199,7 +210,7 @@ MONTHS = Expression(
 
 
 def birth(value: str, _: str) -> float:
-    """A day on which somebody alive can have been born."""
+    """Judge a day on which somebody alive can have been born."""
     text = value.partition("T")[0]
     numbers = [int(part) for part in re.findall(r"[0-9]+", text)]
     if MONTHS.search(text):
@@ -230,7 +241,7 @@ PUBLIC_PLACES = Expression(
 
 
 def place(value: str, argument: str) -> float:
-    """A postal address that is not printed in licences; under a key, a street with a number."""
+    """Judge a postal address that is not printed in licences; under a key, a street with a number."""
     if PUBLIC_PLACES.match(value) or not re.search(r"[0-9]", value):
         return REJECT
     if argument == "card":
@@ -270,7 +281,7 @@ _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 
 
 def vin(value: str, argument: str) -> float:
-    """A vehicle's number (ISO 3779); the check digit in its ninth place binds North America and China (49 CFR 565).
+    """Judge a vehicle's number (ISO 3779); the check digit in its ninth place binds North America and China (49 CFR 565).
 
     `alone`: nothing beside it says what it is, so the check digit must fit wherever it comes from.
     """
@@ -298,7 +309,7 @@ def imei(value: str, _: str) -> float:
 
 
 def device(value: str, _: str) -> float:
-    """An advertising or installation id: a UUID or hexadecimal digits that are not a sample."""
+    """Judge an advertising or installation id: a UUID or hexadecimal digits that are not a sample."""
     plain = value.replace("-", "").lower()
     return REJECT if len(set(plain)) < 6 or "1234567" in plain or "abcdef" in plain else SAME
 
@@ -316,7 +327,7 @@ SAMPLE_MACS = (
 
 
 def mac(value: str, _: str) -> float:
-    """A device's MAC address: not a group address, not RFC 7042's documentation ranges, not a sample."""
+    """Judge a device's MAC address: not a group address, not RFC 7042's documentation ranges, not a sample."""
     plain = re.sub(r"[^0-9a-f]", "", value.lower())
     if len(set(plain)) < 4 or plain.startswith(SAMPLE_MACS) or int(plain[1], 16) & 1:
         return REJECT
@@ -324,7 +335,7 @@ def mac(value: str, _: str) -> float:
 
 
 def coordinates(value: str, _: str) -> float:
-    """A latitude and a longitude, or one of them, to at least four places behind the point."""
+    """Judge a latitude and a longitude, or one of them, to at least four places behind the point."""
     numbers = [float(part) for part in re.findall(r"-?[0-9]+\.[0-9]+", value)]
     if (
         not numbers
@@ -337,11 +348,14 @@ def coordinates(value: str, _: str) -> float:
 
 # ISO 3166-1 alpha-2, as they stand in the fifth and sixth place of a BIC.
 COUNTRIES = frozenset(
-    """AD AE AF AG AI AL AM AO AR AT AU AW AZ BA BB BD BE BF BG BH BI BJ BM BN BO BR BS BT BW BY BZ CA CD CF CG CH CI CK CL CM
-    CN CO CR CU CV CW CY CZ DE DJ DK DM DO DZ EC EE EG ER ES ET FI FJ FK FM FO FR GA GB GD GE GH GI GL GM GN GQ GR GT GW GY HK HN HR HT
-    HU ID IE IL IN IQ IR IS IT JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MG MK ML MM MN MO
-    MR MT MU MV MW MX MY MZ NA NC NE NG NI NL NO NP NZ OM PA PE PF PG PH PK PL PS PT PY QA RO RS RU RW SA SB SC SD SE SG SI SK SL SM SN
-    SO SR SS ST SV SY SZ TC TD TG TH TJ TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG VN VU WS XK YE ZA ZM ZW""".split()
+    """
+    AD AE AF AG AI AL AM AO AR AT AU AW AZ BA BB BD BE BF BG BH BI BJ BM BN BO BR BS BT BW BY BZ CA CD CF CG CH
+    CI CK CL CM CN CO CR CU CV CW CY CZ DE DJ DK DM DO DZ EC EE EG ER ES ET FI FJ FK FM FO FR GA GB GD GE GH GI
+    GL GM GN GQ GR GT GW GY HK HN HR HT HU ID IE IL IN IQ IR IS IT JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA
+    LB LC LI LK LR LS LT LU LV LY MA MC MD ME MG MK ML MM MN MO MR MT MU MV MW MX MY MZ NA NC NE NG NI NL NO NP
+    NZ OM PA PE PF PG PH PK PL PS PT PY QA RO RS RU RW SA SB SC SD SE SG SI SK SL SM SN SO SR SS ST SV SY SZ TC
+    TD TG TH TJ TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG VN VU WS XK YE ZA ZM ZW
+    """.split()  # noqa: SIM905 (words read better than quotes)
 )
 
 
@@ -352,7 +366,7 @@ def bic(value: str, _: str) -> float:
 
 
 def ip6(value: str, argument: str) -> float:
-    """A global unicast IPv6 address (or, `private`, a unique local one), not documentation nor a famous resolver."""
+    """Judge a global unicast IPv6 address (or, `private`, a unique local one), not documentation nor a famous resolver."""
     text = value.lower()
     head, gap, tail = text.partition("::")
     if "::" in tail:
@@ -384,7 +398,7 @@ def ip6(value: str, argument: str) -> float:
 
 
 def plate(value: str, _: str) -> float:
-    """A vehicle's plate: letters and digits, neither alone."""
+    """Judge a vehicle's plate: letters and digits, neither alone."""
     plain = _plain(value)
     letters = sum(char.isalpha() for char in plain)
     digits = len(plain) - letters

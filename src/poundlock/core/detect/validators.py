@@ -347,7 +347,7 @@ def find(name: str) -> tuple[Callable[[str, str], float], str]:
     word, _, argument = name.partition(":")
     check = TABLE.get(word)
     if check is None:
-        from poundlock.core.detect import checksums, personal  # noqa: PLC0415 (most runs meet neither)
+        from poundlock.core.detect import checksums, personal, systems  # noqa: PLC0415 (most runs meet neither)
 
-        check = personal.TABLE.get(word) or checksums.CHECKS[word]
+        check = personal.TABLE.get(word) or systems.TABLE.get(word) or checksums.CHECKS[word]
     return check, argument

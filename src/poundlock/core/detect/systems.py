@@ -1,0 +1,86 @@
+"""Validators of infrastructure: what the name of a system proves, and which names stand in documentation only.
+
+Must never resolve a name or ask anybody whether it exists.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from poundlock.core.detect.expressions import Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REJECT, SAME = 0.0, 1.0
+
+PLAIN = frozenset(
+    """
+    my your some the a an test tests testing example examples sample demo foo bar baz dummy default new old mock
+    fake bucket buckets cluster clusters project projects account accounts storage context container name
+    service server host app database db tenant instance org company domain proj vault workspace registry data
+    repo s3 gcs gs aws gcp eks gke aks k8s kube kubernetes first second private public web cool awesome unique
+    id here docs doc www api status help support learn dev developer login community console static cdn assets
+    minikube docker desktop kind rancher mybucket myaccount myproject mycluster mydb examplebucket yourbucket x
+    y one two source target destination dest src input output local localhost node worker master primary replica
+    backend frontend redis postgres mysql mongo kafka rabbitmq nginx elasticsearch zookeeper broker proxy
+    gateway client
+    """.split()  # noqa: SIM905 (words read better than quotes)
+)
+"""Words of documentation: a name made of these alone says nothing about anybody."""
+SPLIT = Expression(r"[a-z]+|[0-9]+|[^a-z0-9]+")
+ACCOUNTS = frozenset(
+    "123456789012 111122223333 012345678901 444455556666 999999999999 000000000000 210987654321".split()
+)
+
+
+def _said(value: str) -> bool:
+    """Say whether a name holds a word that is not one of documentation."""
+    return any(len(word) > 1 and word.isalpha() and word not in PLAIN for word in SPLIT.findall(value.lower()))
+
+
+def bucket(value: str, _: str) -> float:
+    """Judge the name of a bucket, a project or a cluster: not a placeholder."""
+    low = value.lower()
+    if "example" in low or "xxx" in low or "placeholder" in low or "your" in low or low.startswith("my-"):
+        return REJECT
+    return SAME if _said(value) else REJECT
+
+
+def hostname(value: str, _: str) -> float:
+    """Judge a bare host name of a URL with a port: not a word of documentation with a number."""
+    return bucket(value, "")
+
+
+def tenant(value: str, _: str) -> float:
+    """Judge the host of a cloud service: its first label is a customer's."""
+    first = value.partition(".")[0]
+    if first.lower() in PLAIN or value.count(".") < 2 or any(account in value for account in ACCOUNTS):
+        return REJECT
+    return bucket(first, "")
+
+
+def resource(value: str, _: str) -> float:
+    """Judge an AWS resource id: its hexadecimal digits are not a run or a repetition."""
+    digits = value.rpartition("-")[2]
+    if len(set(digits)) < 5 or any(
+        run in digits for run in ("12345678", "1234567890", "abcdef0", "0abcdef", "9876543")
+    ):
+        return REJECT
+    return SAME if re.search(r"[0-9]", digits) and (len(digits) > 8 or re.search(r"[a-f]", digits)) else REJECT
+
+
+def account(value: str, _: str) -> float:
+    """Judge an AWS account number: not one of the documentation's."""
+    plain = value.replace("-", "")
+    return REJECT if plain in ACCOUNTS or len(set(plain)) < 3 else SAME
+
+
+TABLE: dict[str, Callable[[str, str], float]] = {
+    "bucket": bucket,
+    "hostname": hostname,
+    "tenant": tenant,
+    "resource": resource,
+    "account": account,
+}
