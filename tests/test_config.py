@@ -12,11 +12,21 @@ def test_an_empty_file_is_all_defaults():
 
 
 def test_known_providers_need_no_configuration():
-    """Anthropic and OpenAI are there; a configured one of the same name replaces its default."""
+    """The common ones are there; a configured one of the same name replaces its default."""
     settings = config.load('[providers.openai]\nupstream = "http://127.0.0.1:1"\n')
     assert settings.provider("anthropic").upstream == "https://api.anthropic.com"
     assert settings.provider("openai").upstream == "http://127.0.0.1:1"
     assert settings.provider("other") is None
+    gemini, ollama = settings.provider("gemini"), settings.provider("ollama")
+    assert (gemini.upstream, gemini.vendor) == ("https://generativelanguage.googleapis.com", "google")
+    assert (gemini.local, gemini.format) == (False, "gemini")
+    assert (ollama.upstream, ollama.local) == ("http://127.0.0.1:11434", True)
+
+
+def test_a_provider_of_ones_own_is_local_only_if_it_says_so():
+    """Another server of the name `ollama` may stand anywhere."""
+    text = '[providers.ollama]\nupstream = "https://ollama.example.com"\nformat = "ollama"\n'
+    assert config.load(text).provider("ollama").local is False
 
 
 @pytest.mark.parametrize(

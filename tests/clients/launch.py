@@ -128,8 +128,13 @@ def llm(url: str, home: Path, folder: Path, *arguments: str) -> Outcome:
     return _run([str(clients.executable("llm")), *arguments], folder, home, {"LLM_USER_PATH": str(settings)})
 
 
-def gemini(url: str, home: Path, folder: Path, prompt: str, *arguments: str) -> Outcome:
-    """Run Gemini CLI in a project folder: `GOOGLE_GEMINI_BASE_URL` and `GEMINI_API_KEY` point it at a gateway."""
+def gemini(
+    url: str, home: Path, folder: Path, prompt: str, *arguments: str, wrapper: list[str] | None = None
+) -> Outcome:
+    """Run Gemini CLI in a project folder: `GOOGLE_GEMINI_BASE_URL` and `GEMINI_API_KEY` point it at a gateway.
+
+    `wrapper` is a command that runs it, and points it there itself.
+    """
     settings = home / ".gemini" / "settings.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     told = {"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": False}}
@@ -143,7 +148,7 @@ def gemini(url: str, home: Path, folder: Path, prompt: str, *arguments: str) -> 
         "GEMINI_TELEMETRY_ENABLED": "false",
     }
     command = [str(clients.executable("gemini-cli")), "--approval-mode", "yolo", "-m", "gemini-2.5-flash", *arguments]
-    return _run([*command, "-p", prompt], folder, home, environment)
+    return _run([*(wrapper or []), *command, "-p", prompt], folder, home, environment)
 
 
 def google_or_ollama(home: Path, order: dict[str, Any], environment: dict[str, str] | None = None) -> Outcome:

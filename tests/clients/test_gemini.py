@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.clients.conftest import STRAIGHT, Bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.provider.journal import Seen
 
@@ -119,4 +121,25 @@ def test_the_session_goes_on(bench: Bench, client: Callable[[str], None]) -> Non
     assert second.out.strip().endswith(f"Again: {token}")
     last = json.loads(_asked(bench)[-1].body)["contents"]
     assert len([content for content in last if content["role"] == "model"]) == 2
+    bench.grade()
+
+
+def test_poundlock_run_leads_it_through(bench: Bench, client: Callable[[str], None], tmp_path: Path) -> None:
+    """With the run's credential in the path of its base URL; the key is its own."""
+    if STRAIGHT:
+        pytest.skip("there is no gateway to run")
+    _needs(client)
+    config = tmp_path / "run.toml"
+    state = f'[gateway]\nport = 0\n[state]\ndirectory = "{tmp_path / "run"}"\n'
+    config.write_text(f'{state}[providers.gemini]\nupstream = "{bench.provider.url}"\n')
+    turns = [[_read(bench, "settings.env")], [{"text": "Read: {{github}}"}]]
+    bench.provider.play({"copy": _COPY, "turns": [{"blocks": turn, "cut": "characters"} for turn in turns]})
+    run = [sys.executable, "-m", "poundlock", "run", "--config", str(config), "--"]
+
+    outcome = launch.gemini("", bench.home, bench.project, "Read settings.env.", wrapper=run)
+
+    assert outcome.code == 0, outcome
+    assert f"Read: {bench.fakes.values['GITHUB_TOKEN']}" in outcome.out
+    assert "2 exchanges" in outcome.err
+    assert [seen.header("x-goog-api-key") for seen in _asked(bench)] == [launch.KEY] * 2
     bench.grade()
