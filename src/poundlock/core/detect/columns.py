@@ -36,10 +36,58 @@ def headers(rules: Iterable[Rule]) -> Iterator[str]:
 SEGMENT = r"(?:PID|NK1|GT1|IN1)\|[0-9]{0,4}\|"
 NAME = Expression(r"[^\W\d][\w .\-/#()']{0,40}")
 PIECE = Expression(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+", re.UNICODE)
-NOUNS = frozenset("number no nr num value code id text str string raw 1 2 3 primary main field nummer numero".split())
+NOUNS = frozenset(
+    [
+        "number",
+        "no",
+        "nr",
+        "num",
+        "value",
+        "code",
+        "id",
+        "text",
+        "str",
+        "string",
+        "raw",
+        "1",
+        "2",
+        "3",
+        "primary",
+        "main",
+        "field",
+        "nummer",
+        "numero",
+    ]
+)
 WEAK = frozenset(
-    "name customer patient employee contact user owner client person member student passenger guest holder author manager"
-    " doctor first last provider tenant agent driver insured subscriber applicant".split()
+    [
+        "name",
+        "customer",
+        "patient",
+        "employee",
+        "contact",
+        "user",
+        "owner",
+        "client",
+        "person",
+        "member",
+        "student",
+        "passenger",
+        "guest",
+        "holder",
+        "author",
+        "manager",
+        "doctor",
+        "first",
+        "last",
+        "provider",
+        "tenant",
+        "agent",
+        "driver",
+        "insured",
+        "subscriber",
+        "applicant",
+    ]
 )
 """Names that mean a person only among other columns of people, and only with two words or more."""
 INSERT = Expression(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from poundlock.core.detect import national
+from poundlock.core.detect import fiscal, national
 from poundlock.core.detect.expressions import Expression
 
 if TYPE_CHECKING:
@@ -53,17 +53,18 @@ def _plain(value: str) -> str:
 
 
 def register(value: str, name: str) -> float:
-    """Judge a number of the register that `name` says (a function of `national`), with its check digits; `any` of them."""
+    """Judge a number by the check digits of the register that `name` says (or of `any` of them)."""
     plain = _plain(value)
     if len(set(plain)) < 3 or plain in "01234567890123456789":
         return REJECT
     plain = PREFIXES.sub("", plain) if name.endswith(("vat", "nip")) else plain
-    checks = national.CHECKS.values() if name == "any" else (national.CHECKS[name],)
+    checks = tuple(REGISTERS.values()) if name == "any" else (REGISTERS[name],)
     if any(_passes(check, plain) for check in checks):
         return SAME if name == "any" else SURE
     return REJECT
 
 
+REGISTERS = {**national.CHECKS, **fiscal.CHECKS}
 PREFIXES = Expression("^(?:ATU|BE|DE|FR|GB|IT|NL|PL)")
 
 
@@ -173,13 +174,14 @@ NOT_NAMES = frozenset(
 )
 PLACEHOLDERS = Expression(
     r"(?:john|jane|jack|joe)\s+(?:q\.?\s+)?(?:doe|roe|smith)|foo\b.*|(?:first|your|my|last|full|some)\b.*|lorem ipsum"
-    r"|(?:alice|bob|eve|mallory|carol)|max mustermann|erika mustermann|joe bloggs|fulano.*|test.*|n/?a|none|null|unknown|anonymous",
+    r"|(?:alice|bob|eve|mallory|carol)|max mustermann|erika mustermann|joe bloggs|fulano.*|test.*"
+    r"|n/?a|none|null|unknown|anonymous",
     re.IGNORECASE,
 )
 
 
 def name(value: str, argument: str) -> float:
-    """Judge a person's name: capitalised words, none of which is a word of business or code; `full`: two words at least."""
+    """Judge a person's name: capitalised words, none a word of business or code; `full`: two words at least."""
     words = [word.strip(".,'’\"") for word in (value.replace(";", " ") if argument == "card" else value).split()]
     if not 1 <= len(words) <= 5 or PLACEHOLDERS.fullmatch(value.strip()):
         return REJECT
@@ -234,8 +236,10 @@ def birth(value: str, _: str) -> float:
 
 # Addresses that stand in licences and documentation, and of well-known offices.
 PUBLIC_PLACES = Expression(
-    r"51 Franklin|59 Temple|675 Mass|31 Milk|171 Second|444 Castro|559 Nathan|1 Infinite Loop|One Apple|1600 Amphitheatre"
-    r"|1600 Pennsylvania|10 Downing|1 Microsoft|One Microsoft|221B Baker|123 (?:Main|Fake|Any|Example|Sample)|1 Main|742 Evergreen|500 Oracle|4150 Network",
+    r"51 Franklin|59 Temple|675 Mass|31 Milk|171 Second|444 Castro|559 Nathan|1 Infinite Loop|One Apple"
+    r"|1600 Amphitheatre"
+    r"|1600 Pennsylvania|10 Downing|1 Microsoft|One Microsoft|221B Baker|123 (?:Main|Fake|Any|Example|Sample)|1 Main"
+    r"|742 Evergreen|500 Oracle|4150 Network",
     re.IGNORECASE,
 )
 
@@ -281,7 +285,7 @@ _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 
 
 def vin(value: str, argument: str) -> float:
-    """Judge a vehicle's number (ISO 3779); the check digit in its ninth place binds North America and China (49 CFR 565).
+    """Judge a vehicle's number (ISO 3779); the check digit in its ninth place binds in North America (49 CFR 565).
 
     `alone`: nothing beside it says what it is, so the check digit must fit wherever it comes from.
     """
@@ -366,7 +370,7 @@ def bic(value: str, _: str) -> float:
 
 
 def ip6(value: str, argument: str) -> float:
-    """Judge a global unicast IPv6 address (or, `private`, a unique local one), not documentation nor a famous resolver."""
+    """Judge a global IPv6 address (or, `private`, a unique local one): no documentation, no famous resolver."""
     text = value.lower()
     head, gap, tail = text.partition("::")
     if "::" in tail:

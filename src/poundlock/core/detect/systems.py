@@ -31,7 +31,7 @@ PLAIN = frozenset(
 """Words of documentation: a name made of these alone says nothing about anybody."""
 SPLIT = Expression(r"[a-z]+|[0-9]+|[^a-z0-9]+")
 ACCOUNTS = frozenset(
-    "123456789012 111122223333 012345678901 444455556666 999999999999 000000000000 210987654321".split()
+    ["123456789012", "111122223333", "012345678901", "444455556666", "999999999999", "000000000000", "210987654321"]
 )
 
 
