@@ -10,36 +10,36 @@ import re
 
 from poundlock.core.detect.expressions import Expression
 
-# Bits of a letter after another (rows and columns: word edge, a to z), times 5, from 48 ("0") on. Trained on the words
-# of 30 MB of open-source code and documentation by counting alone; see bench/README.md.
+# Bits of a letter after another (rows and columns: word edge, a to z), times 5, from 48 ("0") on. Counted in the words
+# of Python's standard library: `python scripts/bigrams.py` prints it.
 BIGRAMS = r"""
-uCHADEGJLEUSHFIICUD@EINLSXY
-GTGCFVSI_H\Q@FAfHX@D=MOSTP]
-A@LINBQUcALZ=QRDOXGDNBV[\KW
-B@XKR@U\AH_DFOW<RYGM@IX]]Rm
-8EQTK;PTY?Z^LWTGV]LHPJVW[Ud
-<GREAMKOZT`ZHJAUKT>@FZNTITd
->DSNMBBT]<a[DRP@P`FIKF^[bMg
-7GYQV=XMHD`[JPGISbDFPIZ\aWT
-==WUR;W_[@fTMNS@WbGNFKb[bO]
-JHKDGHKHc^eYEG:AK[JCB^JpRkL
-A>QLT<XXXEXOXNX>TXX@X@RKXSX
-:FVTN:RLT@^WJQLKMYOALLYL]Tb
-?@XQK<UT\=aWBXTASbXHIJS^cE`
-@=IRN;V[]A]TMIVC@_UHNI^]dQc
->CVEBBJ?ZF^OQXOGQ`WB?MO_jVb
-FOLFFVNL^N]OFD;JEh>FGELIV[_
-A?YOP>TWLFgPBQUBG_>JDI_\_Lf
->EZRPDMUOWVZFKNUZJHKW6ZZZVZ
-=@ULM;SN^AdPOJLBQeKEFMRXdLp
-8J[HW@UWHCgRNRUIHYVE>GYW`Pi
-<CXMT=T\E=g\MTWEObBFILZWYIb
-NIDGMFLLeGi`BD=PEf@B@_`fYfd
-B<WNZ6WUX>cYRNSGQ]UOSSYX_\c
-?>TPM@OUE>a[JTEAQZCFQVYPS\\
-;HQDNAL`PC[\NGQO?ZOH=UX`KP\
-5NSKUKSRZJ``KJHM?]TEGXWQ]ZT
-C@SST6PVNBZQMPTDZZSKNTZRSNT
+}DGBEEELLDWSHFHHEYEACJOHRY[
+KSHDF]TLaFfN?FAkIf?A>MOWTOa
+A?OGN?V]`EG_>U[COeGIU@bbbE^
+D@[MT?ZaAIkDDT^;WbHR@I^]fTk
+7GWWK;VYb?`dK^VD_hPJTI_caTm
+:GXFCNKR^WkaHJAYLQ?AE_PUHTj
+=AXQQDCVd<ehH\T>WfDOJEfadOm
+7J_V\;[NFEmdJTHL]lGDQHY_h`^
+<=`]X:ae_@l_UUY>`lJVGOiejVf
+OLLFIKJIjZeXDF9BLdIB@fLmPpN
+?FWUV8WUVKYJZ]]<N_WIW=aYYUY
+8IZWQ9[PW@`^IaIUW_RCUQ^IhUc
+>AYXH;O_b?iaA\[ARoXGHI[ZnEg
+@=J_U:\ceDjXRIXB>qZJSIh]lUk
+<E]DBBO?\GfSPZPDVd]D?MOckTj
+DQMHDSOQcPfPHD<JFq=HFCLHZ_`
+@?`XR=X]SGp]A__@D`@MCKc\jGs
+@PWWWSZ[XX`]PYTZVSMP\2\W^`^
+<BWNM:ULbBqRSKIBWrHFDKVXmJs
+8LdMZ=YYKDmSSVVIJ_]D=FcWeOn
+:D_PU<ThA@r_QX_GSoCGIJ_U_Kd
+PIHJPCNLiHnc@E>TCs?@?bbh\jh
+F;YV`5Z]_?gf`XZJ^i\X][[Y_`c
+>>UXPA[`@<fdO`FA_eBH[`_QXjh
+<EL?MBJ`VBcaVP\WAeYR=Z_[EN]
+4YTQYM[\cKfdQOJMBkQCB`VO_WU
+?CZVQ5VYUA_^QRYFWZYUTY[XTNH
 """
 
 _ROWS = BIGRAMS.split()
