@@ -14,7 +14,7 @@ from poundlock.core.detect import columns, keyed, lexical, scoring, validators, 
 from poundlock.core.detect.compilation import LEXICAL, SEGMENT, TABLE, VIEW
 from poundlock.core.detect.rules import expression
 from poundlock.core.detect.sources import Hyperscan, Keywords
-from poundlock.core.model import Match
+from poundlock.core.matches import Match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,6 +30,8 @@ PAIR_REACH = 300  # characters between the two secrets of a pair
 KNOWN, CANARY = -1, -2  # numbers of the rules that are no rules: a registered value, a registered canary
 KINDS = {KNOWN: "secret.known.value", CANARY: "secret.known.canary"}
 FORWARD = 400
+USUAL_KEY = 32
+USUAL_KEYS = 4096
 NARROW = 24
 """Up to so many places, trying each costs less than a search that would run on through the whole window."""
 
@@ -69,6 +71,7 @@ class Detector:
         self._ranks = [*map(_rank, compiled.rules), 9, 9]
         self._vendors = [_vendor(rule) for rule in compiled.rules] + ["", ""]
         self._names = names
+        self._keys: dict[str, bool] = {}
         self._known = known
         # Filled on first use: most runs need few of the rules. Writing the same value twice is harmless.
         self._patterns: dict[int, re.Pattern[str]] = {}
@@ -333,13 +336,22 @@ class Detector:
                 self._cell(text, columns.Cell(start, start + len(inner), meaning), spans)
         if (families is not None and "secret" not in families) or len(text) > 700 or "\n" in text.strip():
             return
-        hits = self._source.scan(f" {key}=")
-        if not any(self._purposes[trigger] == LEXICAL for _, trigger in hits):
+        if not self._telling(key):
             return
         value = text.strip()
         start = text.find(value)
         reading = lexical.Reading(key, start, start + len(value), quoted=True, how="assign", line=f" {key}")
         self._judge(reading, value, "", spans)
+
+    def _telling(self, key: str) -> bool:
+        """Whether a name is one of those behind which a secret may stand; the usual names are asked once."""
+        known = self._keys.get(key)
+        if known is None:
+            hits = self._source.scan(f" {key}=")
+            known = any(self._purposes[trigger] == LEXICAL for _, trigger in hits)
+            if len(key) <= USUAL_KEY and len(self._keys) < USUAL_KEYS:
+                self._keys[key] = known
+        return known
 
     def _view(
         self,
