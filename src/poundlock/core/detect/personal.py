@@ -122,6 +122,8 @@ def network(value: str, _: str) -> float:
 # Capitalised words that stand where names stand and are none.
 NOT_NAMES = frozenset(
     """
+    credentials grant certificate authentication authorization registration protocol optional freeze math object promise
+    engineering manual review required agreement id
     a about access account accounts action active admin administrator agent alert alerts all analytics and
     android api app apple application apps archive area array asset assets async audit auth automated azure back
     backend bank base basic batch beta bill billing block board body book boolean bot branch browser bucket bug
