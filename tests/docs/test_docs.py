@@ -18,7 +18,16 @@ from poundlock.core.policy import cases, decide
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, links, name, prose
 
 HOSTS = frozenset(
-    {"127.0.0.1:8787", "api.anthropic.com", "api.openai.com", "keepachangelog.com", "semver.org", "www.cedarpolicy.com"}
+    {
+        "127.0.0.1:11434",
+        "127.0.0.1:8787",
+        "api.anthropic.com",
+        "api.openai.com",
+        "europe-west4-aiplatform.googleapis.com",
+        "keepachangelog.com",
+        "semver.org",
+        "www.cedarpolicy.com",
+    }
 )
 """Hosts that pages written by hand may name, besides `example.com`."""
 PLACES = re.compile(r"/(?:etc/poundlock|mnt/audit|home/ada|tmp/poundlock-demo|dev/urandom|p/|t/|v1|healthz|drop)")
