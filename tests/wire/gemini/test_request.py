@@ -115,6 +115,10 @@ def test_files_that_a_reference_brought_are_no_typed_text():
         ({"inlineData": {"mimeType": "text/plain", "data": PICTURE}}, PICTURE, False),
         ({"inlineData": {"mimeType": "image/png", "data": "some words"}}, "some words", False),
         ({"inlineData": {"data": PICTURE}}, PICTURE, False),
+        ({"inlineData": {"mimeType": "application/pdf", "data": PICTURE}}, PICTURE, True),
+        ({"inlineData": {"mimeType": "image/svg+xml", "data": PICTURE}}, PICTURE, False),
+        ({"inlineData": {"mimeType": "application/json", "data": PICTURE}}, PICTURE, False),
+        ({"inlineData": {"mimeType": "image/png", "mime_type": "text/plain", "data": PICTURE}}, PICTURE, False),
         ({"fileData": {"mimeType": "application/pdf", "fileUri": "gs://b/f.pdf"}}, "gs://b/f.pdf", False),
     ],
 )

@@ -60,6 +60,8 @@ HARNESS_TAGS = words("session_context environment_context hook_context state_sna
 _TAG = re.compile(r"\s*<([a-z_-]{1,32})>")
 _FILES_BEGIN = "--- Content from referenced files ---"
 _FILES_END = "--- End of content ---"
+# Types that are no text in base64, as SVG and JSON are.
+_CLOSED = re.compile(r"(?:image|audio|video)/[a-z0-9.-]{1,40}|application/pdf")
 _DURATION = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?s")
 
 
@@ -279,14 +281,13 @@ class _Reader:
         self._gather.members(response, path, result, done)
 
     def _blob(self, blob: dict[str, Any], path: Path, voice: Voice) -> None:
-        """Read data in base64: it stays the same string; that of a text can be read, so it is searched."""
-        done = set()
-        mime = member(blob, "mimeType")
-        media = _string(blob, mime)
-        if body.is_media(media):
-            done.add(mime)
+        """Read data in base64: a picture's, a sound's or a PDF's stays the same string, all else is searched."""
+        said = [name for name in ("mimeType", "mime_type") if name in blob]
+        done = {name for name in said if body.is_media(_string(blob, name))}
         if isinstance(blob.get("data"), str):
-            opaque = mime in done and not media.startswith("text/") and body.is_sealed(blob["data"])
+            # With a type in both spellings nobody knows which one counts.
+            closed = len(said) == 1 and _CLOSED.fullmatch(_string(blob, said[0])) is not None
+            opaque = closed and body.is_sealed(blob["data"])
             self._gather.text(blob, "data", (*path, "data"), voice, opaque=opaque)
             done.add("data")
         self._gather.members(blob, path, voice, done)
