@@ -48,7 +48,7 @@ def camel(keyword: str) -> str:
 
 def _following(rule: Rule) -> str:
     between = _NEAR if rule.lexical == "near" else _BESIDE
-    return rf"{_END}{between}(?<![A-Za-z0-9.])(?P<value>{rule.pattern})(?![A-Za-z0-9]|[.\[][A-Za-z0-9_]|\()"
+    return rf"{_END}{between}(?<![A-Za-z0-9.])(?P<value>{rule.pattern})(?![A-Za-z0-9]|[.\[][A-Za-z0-9_]|\(|::)"
 
 
 def expression(rule: Rule) -> str:
