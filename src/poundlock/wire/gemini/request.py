@@ -282,7 +282,7 @@ class _Reader:
 
     def _blob(self, blob: dict[str, Any], path: Path, voice: Voice) -> None:
         """Read data in base64: a picture's, a sound's or a PDF's stays the same string, all else is searched."""
-        said = [name for name in ("mimeType", "mime_type") if name in blob]
+        said: list[str] = [name for name in ("mimeType", "mime_type") if name in blob]
         done = {name for name in said if body.is_media(_string(blob, name))}
         if isinstance(blob.get("data"), str):
             # With a type in both spellings nobody knows which one counts.
