@@ -182,6 +182,11 @@ class Columns:
         mark = max(",;|\t", key=line.count)
         if stop == len(text) or "{" in line or "=" in line or ": " in line:
             return [], stop
+        below = text.find("\n", stop + 1)
+        below = len(text) if below < 0 else below
+        same = text.count(mark, stop + 1, below) == line.count(mark) or text[stop + 1 : stop + 3].strip(" |+:-") == ""
+        if not same and '"' not in text[stop + 1 : below]:
+            return [], stop
         names = [name.strip(" \"'`*\r") for name in line.split(mark)]
         if len(names) < 2 or not all(NAME.fullmatch(name) for name in names if name) or not any(names[1:]):
             return [], stop
