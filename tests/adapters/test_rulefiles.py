@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from poundlock.adapters import rulefiles
+from poundlock.core.detect.compilation import compile_rules
 from poundlock.core.errors import ConfigFault
 
 if TYPE_CHECKING:
@@ -66,6 +67,23 @@ def test_a_damaged_cache_is_done_without(tmp_path: Path) -> None:
     kept.write_bytes(b"\x93nonsense")
     assert rulefiles.load_compiled(cache=tmp_path) == first
     assert kept.stat().st_size > 1000
+
+
+def test_a_set_with_a_wrong_or_missing_byte_is_done_without(tmp_path: Path) -> None:
+    """A kept set is read only if its size, checksum and tables are, byte by byte, what was written."""
+    file, place = tmp_path / "corp.toml", tmp_path / "set"
+    file.write_text(RULE)
+    corp = [rule for rule in rulefiles.load_rules([file]) if rule.id == "secret.corp.token"]
+    compiled = compile_rules(corp)
+    data = rulefiles.pack(compiled)
+    tables = len(data) - len(compiled.database)
+    place.write_bytes(data)
+    assert rulefiles.unpack(str(place)) == compiled
+    for at in range(tables):
+        place.write_bytes(data[:at] + bytes((data[at] ^ 1,)) + data[at + 1 :])
+        assert rulefiles.unpack(str(place)) is None, at
+        place.write_bytes(data[:at])
+        assert rulefiles.unpack(str(place)) is None, at
 
 
 def test_a_folder_that_can_not_be_written_is_done_without(tmp_path: Path) -> None:

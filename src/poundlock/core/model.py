@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
+from poundlock.core import matches
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from poundlock.core.detect.engine import Detector
     from poundlock.core.policy.decide import Policies
 
-Family = Literal["secret", "pii", "infrastructure", "identifier", "code", "injection"]
-Tier = Literal["public", "internal", "restricted"]
+Family = matches.Family
+Tier = matches.Tier
+Match = matches.Match
 Role = Literal["system", "user", "assistant", "tool"]
 SegmentKind = Literal["prose", "code", "tool_args", "tool_result", "file"]
 Origin = Literal["typed", "file", "tool", "untrusted"]
@@ -117,25 +120,6 @@ class Destination(Value, frozen=True, kw_only=True):
     zero_retention: bool = False
     retention: str = "unknown"
     local: bool = False
-
-
-class Match(Value, frozen=True, kw_only=True):
-    """What the detector returns: a span of the text it was given (code points) and the value that it stands for.
-
-    `value` is the plain value after every decoding, so that one value has one surrogate however it was written;
-    it is equal to `text[start:end]` where nothing was decoded.
-    """
-
-    _hidden: ClassVar[frozenset[str]] = frozenset({"value"})
-
-    rule_id: str
-    family: Family
-    kind: str
-    tier: Tier
-    start: int
-    end: int
-    confidence: float
-    value: str
 
 
 class Finding(Value, frozen=True, kw_only=True):

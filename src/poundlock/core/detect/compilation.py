@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import structs
-
 from poundlock.core.detect import columns, keyed, lexical, views
 from poundlock.core.detect.rules import Rule, digest, expression
 from poundlock.core.detect.sources import Trigger, compile_database
@@ -91,5 +89,5 @@ def compile_rules(rules: Sequence[Rule]) -> Compiled:
         database = b""
     except ValueError as fault:
         raise ConfigFault(f"the rules can't be compiled: {fault}") from fault
-    bare = tuple(structs.replace(rule, source="", note="", examples=(), counter_examples=()) for rule in rules)
+    bare = tuple(rule._replace(source="", note="", examples=(), counter_examples=()) for rule in rules)
     return Compiled(bare, triggers, purposes, database, digest(rules))

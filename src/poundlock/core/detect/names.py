@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.core.detect.sources import Hyperscan
 from poundlock.core.errors import ConfigFault
-from poundlock.core.model import Match
+from poundlock.core.matches import Match
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,12 +6,12 @@ Must never read a file, and never hold a value that was found: a rule knows shap
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 from poundlock.core.detect import keyed
 from poundlock.core.detect.expressions import Expression
 from poundlock.core.errors import ConfigFault
-from poundlock.core.model import Family, Tier, Value
+from poundlock.core.matches import Family, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +46,7 @@ FIELDS = frozenset(
 )
 
 
-class Rule(Value, frozen=True, kw_only=True):
+class Rule(NamedTuple):
     """One rule.
 
     A rule is recognised by `pattern` alone (a named group `value` holds what is sensitive); or, if it has `context`,
@@ -168,5 +168,5 @@ def digest(rules: Iterable[Rule]) -> str:
     import hashlib  # noqa: PLC0415 (a cached set knows its digest)
     import json  # noqa: PLC0415
 
-    plain = [{field: getattr(rule, field) for field in rule.__struct_fields__} for rule in rules]
+    plain = [rule._asdict() for rule in rules]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -6,9 +6,7 @@ Gives hits (end, trigger number) with ends in code points. Must never decide tha
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol
-
-from poundlock.core.model import Value
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 CONTINUATION = bytes(range(0x80, 0xC0))
 
 
-class Trigger(Value, frozen=True, kw_only=True):
+class Trigger(NamedTuple):
     """`expression` for Hyperscan; a hit's match starts `least` to `most` characters before the hit's end.
 
     `fixed`: every match is `least` characters wide and ends on a character's last byte. `literals`: lower-case texts of
