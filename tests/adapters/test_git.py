@@ -34,7 +34,7 @@ def run(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty repository with the branch `main`; no variable of an outer git reaches it."""
+    """Make an empty repository with the branch `main`; no variable of an outer git reaches it."""
     for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "repo"

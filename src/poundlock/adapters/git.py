@@ -19,6 +19,7 @@ LARGEST = 64 << 20  # bytes of a text that is read: it stands in memory whole
 HEAD = 8192  # bytes in which a NUL says that a file is not text
 PIECE = 1 << 16
 SUBMODULE = b"160000"
+SETTINGS = ("core.fsmonitor=false", "-c", "log.showRoot=true", "-c", "log.follow=false")
 
 
 class Blob(NamedTuple):
@@ -35,12 +36,18 @@ class Unread(OSError):
 
 
 def _command(folder: str, *words: str) -> list[str]:
-    return ["git", "-C", folder, "--no-pager", "-c", "core.fsmonitor=false", "-c", "log.showRoot=true", *words]
+    return ["git", "-C", folder, "--no-pager", "-c", *SETTINGS, *words]
 
 
 def _environment() -> dict[str, str]:
     # GIT_INDEX_FILE and its like stay: a hook names the index that is about to be committed.
-    return {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
+    return {
+        **os.environ,
+        "LC_ALL": "C",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+    }
 
 
 def _start(folder: str, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""`poundlock scan`: files and folders, or standard input; what was found, where, and what to do about it.
+"""`poundlock scan`: files, folders, standard input, or what Git holds; what was found, and what to do about it.
 
 Must never print a value: excerpts are redacted. An inline suppression serves `scan` alone and never opens the gate.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poundlock.cli.detect import add_family, plain
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
+    from poundlock.adapters.git import Blobs
     from poundlock.core.detect.engine import Detector
     from poundlock.core.model import Match
 
@@ -25,10 +27,16 @@ ALLOWED = re.compile(r"poundlock:allow|gitleaks:allow|pragma:\s*allowlist\s+secr
 ALLOWED_NEXT = re.compile(r"pragma:\s*allowlist\s+nextline\s+secret|poundlock:allow-next", re.IGNORECASE)
 IGNORE_FILES = (".gitignore", ".poundlockignore")
 SKIPPED = frozenset((".git", ".hg", ".svn"))
+FORMATS = ("text", "json", "jsonl", "sarif", "github", "gitlab", "junit")
+SEVERAL = 200  # files from which on several processes pay
+LISTED = ".gitleaksignore"
 
 
 class Located(NamedTuple):
-    """A finding in a file: its place (line and column from 1) and its line with every value masked."""
+    """A finding in a file: its place (lines and columns from 1, its end exclusive) and its line with values masked.
+
+    `commit` and `date` (of its author) say what added it, where that is known.
+    """
 
     path: str
     line: int
@@ -37,6 +45,64 @@ class Located(NamedTuple):
     excerpt: str
     caret: int
     width: int
+    end_line: int = 0
+    end_column: int = 0
+    fingerprint: str = ""
+    commit: str = ""
+    date: str = ""
+
+    def without_value(self) -> Located:
+        """Give the same finding without the value that it is about."""
+        return self._replace(match=self.match._replace(value=""))
+
+
+class Item(NamedTuple):
+    """Something to read: a file or `-`; or a blob of Git."""
+
+    path: str
+    oid: str = ""
+    commit: str = ""
+    date: str = ""
+
+
+class Answer(NamedTuple):
+    """What one item held, or why it could not be read."""
+
+    path: str
+    found: list[Located]
+    fault: str = ""
+
+
+class Job:
+    """How to scan: the detector and git are started when they are first asked for, in each process."""
+
+    def __init__(self, families: frozenset[str], rules: list[str], *, suppress: bool) -> None:
+        self.families = families
+        self.suppress = suppress
+        self._rules = rules
+        self._detector: Detector | None = None
+        self._blobs: Blobs | None = None
+
+    def detector(self) -> Detector:
+        """Give the detector. Raises: `ConfigFault` for a bad rule file."""
+        if self._detector is None:
+            from poundlock.adapters.rulefiles import load_detector
+
+            self._detector = load_detector(self._rules)
+        return self._detector
+
+    def content(self, oid: str) -> bytes:
+        """Give a blob's bytes. Raises: `Unread`."""
+        if self._blobs is None:
+            from poundlock.adapters.git import Blobs
+
+            self._blobs = Blobs()
+        return self._blobs.read(oid)
+
+    def close(self) -> None:
+        """End git, if it was started."""
+        if self._blobs is not None:
+            self._blobs.close()
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,11 +112,21 @@ def add_parser(subparsers: Any) -> None:
         help="look for sensitive values in files, folders or standard input",
         description="Exit 0: nothing found. 1: findings. 2: something could not be read.",
     )
-    parser.add_argument("paths", nargs="*", default=["."], metavar="PATH", help="a file, a folder, or - (default: .)")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="a file, a folder, or - (default: .)")
     add_family(parser, "secret", "secret; `--family secret,pii,…` for more")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--staged", action="store_true", help="read what the next commit of this repository changes")
+    parser.add_argument(
+        "--git", metavar="RANGE", nargs="?", const="HEAD", help="read what the commits of a range added (default: HEAD)"
+    )
+    parser.add_argument("--all", action="store_true", help="read what the commits of all branches and tags added")
+    parser.add_argument("--format", choices=FORMATS, default="text")
+    parser.add_argument("--baseline", metavar="FILE", help="leave out the findings that this file lists")
+    parser.add_argument("--write-baseline", metavar="FILE", help="write the findings there instead of reporting them")
+    parser.add_argument("--jobs", metavar="N", type=int, default=0, help="processes (default: one a processor)")
     parser.add_argument("--no-ignore", action="store_true", help="read what .gitignore and .poundlockignore leave out")
-    parser.add_argument("--no-suppress", action="store_true", help="report findings on lines with a suppression too")
+    parser.add_argument(
+        "--no-suppress", action="store_true", help="report what a comment or .gitleaksignore suppresses too"
+    )
     parser.set_defaults(run=run)
 
 
@@ -183,7 +259,9 @@ def locate(detector: Detector, path: str, text: str, families: frozenset[str], *
         if suppress and _suppressed(text, first, last):
             continue
         excerpt, caret, width = _masked(text, first, last, matches, number)
-        out.append(Located(path, line, match.start - first + 1, match, excerpt, caret, width))
+        end_line = line + text.count("\n", match.start, match.end)
+        end_column = match.end - text.rfind("\n", 0, match.end)
+        out.append(Located(path, line, match.start - first + 1, match, excerpt, caret, width, end_line, end_column))
     return out
 
 
@@ -240,11 +318,19 @@ NEXT = {
 }
 
 
+def row(one: Located) -> dict[str, Any]:
+    """Give a finding as a JSON object, without its value."""
+    known = {"path": one.path, "line": one.line, "column": one.column, **plain(one.match, values=False)}
+    more = (("fingerprint", one.fingerprint), ("commit", one.commit), ("author_date", one.date))
+    return known | {name: value for name, value in more if value}
+
+
 def _text(found: list[Located], out: Any) -> None:
     families = []
     for item in found:
         sure = round(item.match.confidence * 100)
-        out.write(f"{item.path}:{item.line}:{item.column}: {item.match.kind} ({sure} %)\n")
+        by = f" in commit {item.commit[:12]} of {item.date[:10]}" if item.commit else ""
+        out.write(f"{item.path}:{item.line}:{item.column}: {item.match.kind} ({sure} %){by}\n")
         out.write(f"    {item.excerpt}\n    {' ' * item.caret}{'^' * item.width}\n")
         if item.match.family not in families:
             families.append(item.match.family)
@@ -259,43 +345,115 @@ def _text(found: list[Located], out: Any) -> None:
 def _json(found: list[Located], unread: list[str], out: Any) -> None:
     import msgspec
 
-    rows = [
-        {"path": item.path, "line": item.line, "column": item.column, **plain(item.match, values=False)}
-        for item in found
-    ]
-    out.write(msgspec.json.encode({"findings": rows, "unread": unread}).decode() + "\n")
+    out.write(msgspec.json.encode({"findings": [row(one) for one in found], "unread": unread}).decode() + "\n")
+
+
+def examine(job: Job, item: Item) -> Answer:
+    """Read one item and find what it holds."""
+    # A name that is not UTF-8 could not be printed.
+    path = item.path if item.path.isascii() else os.fsencode(item.path).decode("utf-8", "replace")
+    try:
+        if item.oid:
+            data = job.content(item.oid)
+        elif item.path == "-":
+            data = sys.stdin.buffer.read()
+        else:
+            with open(item.path, "rb") as file:  # noqa: PTH123
+                data = file.read()
+    except OSError as fault:
+        return Answer(path, [], fault.strerror or str(fault))
+    text = decode(data)
+    if not text:
+        return Answer(path, [])
+    found = locate(job.detector(), path, text, job.families, suppress=job.suppress)
+    if item.commit:
+        found = [one._replace(commit=item.commit, date=item.date) for one in found]
+    return Answer(path, found)
+
+
+def _items(args: argparse.Namespace) -> Iterable[Item]:
+    """Give what is to be read, as it is found. Raises: `ConfigFault` for what git can't do."""
+    if args.staged or args.all or args.git is not None:
+        from poundlock.cli.revisions import blobs
+
+        yield from (Item(*blob) for blob in blobs(args))
+        return
+    for path in args.paths or ["."]:
+        for name in ["-"] if path == "-" else files(path, ignores=not args.no_ignore):
+            yield Item(name)
+
+
+def _answers(args: argparse.Namespace, job: Job) -> Iterator[Answer]:
+    """Examine the items, in several processes if there are many."""
+    items = iter(_items(args))
+    if args.jobs != 1 and "-" not in args.paths:
+        first = list(islice(items, SEVERAL))
+        items = chain(first, items)
+        if len(first) == SEVERAL:
+            from poundlock.cli import pool
+
+            jobs = args.jobs or pool.cores()
+            if jobs > 1:
+                yield from pool.answers(items, job, jobs)
+                return
+    for item in items:
+        yield examine(job, item)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Scan the paths and print what was found."""
-    from poundlock.adapters.rulefiles import load_detector
-
-    if args.rules:
-        from pathlib import Path
-
-        detector = load_detector([Path(path) for path in args.rules])
-    else:
-        detector = load_detector()
+    """Scan, and report what was found."""
     narrowed = args.family if isinstance(args.family, frozenset) else frozenset(("secret",))
+    job = Job(narrowed, args.rules, suppress=not args.no_suppress)
+    known: frozenset[str] = frozenset()
+    if args.baseline:
+        from poundlock.cli import baseline
+
+        known = baseline.read(args.baseline)
+    answers: Iterable[Answer] = _answers(args, job)
+    if sys.stderr.isatty():
+        from poundlock.cli.progress import shown
+
+        answers = shown(answers, sys.stderr)
+    began = _now(args)
     found: list[Located] = []
     unread: list[str] = []
-    for path in args.paths:
-        for name in ["-"] if path == "-" else files(path, ignores=not args.no_ignore):
-            try:
-                if name == "-":
-                    data = sys.stdin.buffer.read()
-                else:
-                    with open(name, "rb") as file:  # noqa: PTH123
-                        data = file.read()
-            except OSError as fault:
-                unread.append(name)
-                sys.stderr.write(f"poundlock scan: {name} can't be read: {fault.strerror}\n")
-                continue
-            text = decode(data)
-            if text:
-                found += locate(detector, name, text, narrowed, suppress=not args.no_suppress)
-    if args.format == "json":
+    try:
+        for answer in answers:
+            if answer.fault:
+                unread.append(answer.path)
+                sys.stderr.write(f"poundlock scan: {answer.path} can't be read: {answer.fault}\n")
+            found += answer.found
+    finally:
+        job.close()
+    if found and job.suppress and os.path.exists(LISTED):  # noqa: PTH110 (pathlib costs start-up)
+        from poundlock.cli import baseline
+
+        found = baseline.unlisted(found, baseline.listed(LISTED), os.getcwd())  # noqa: PTH109
+    if args.baseline or args.write_baseline or args.format != "text":
+        from poundlock.cli import baseline
+
+        found = baseline.fingerprinted(found, os.getcwd())  # noqa: PTH109
+    if args.write_baseline:
+        number = baseline.write(args.write_baseline, found, os.getcwd())  # noqa: PTH109
+        sys.stderr.write(f"poundlock scan: {number} findings are in the baseline now.\n")
+        return 2 if unread else 0
+    found = [one for one in found if one.fingerprint not in known]
+    if args.format == "text":
+        _text(found, sys.stdout)
+    elif args.format == "json":
         _json(found, unread, sys.stdout)
     else:
-        _text(found, sys.stdout)
+        from poundlock.cli import reports
+
+        for piece in reports.written(args.format, found, unread, job.detector().rules, began, _now(args)):
+            sys.stdout.write(piece)
     return 2 if unread else int(bool(found))
+
+
+def _now(args: argparse.Namespace) -> str:
+    """Give the time (UTC) where a report says it."""
+    if args.format not in {"sarif", "gitlab", "junit"}:
+        return ""
+    import time
+
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
