@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poundlock.core.stream import Homeward
+from poundlock.core.stream import Homeward, StreamScanner
 from poundlock.wire import registry
 from tests.wire.home import CUTS, ISSUED, MAIL, carried, cut, homeward, read
 
@@ -83,6 +83,16 @@ def test_any_bytes_pass(pair, data):
         carried(wire.stream(route, "text/event-stream", homeward()), [data[at : at + 1] for at in range(len(data))])
         == data
     )
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/responses", "/v1/completions"])
+def test_line_ends_in_a_row_end(path):
+    """Whatever follows a blank line, also where every event is read: an endless loop would hold up the worker."""
+    wire, route = registry.resolve("POST", path, {})
+    for count in range(2, 9):
+        data = b"event: message_x\ndata: {}" + b"\n" * count + b"data: "
+        way = homeward(scanner=StreamScanner(lambda _text: ()))
+        assert carried(wire.stream(route, "text/event-stream", way), [data]) == data
 
 
 class Lagging:

@@ -152,7 +152,9 @@ class EventCodec:
                         out.append(run or b"")
                         at = stop
                     continue
-            end = whole.find(b"\n\n", at) + 2 if plain else framing.next_blank(whole, at)
+            found = whole.find(b"\n\n", at) if plain else -1
+            # Three line ends in a row: the third is no blank line, and ends what is left.
+            end = found + 2 if found >= 0 else framing.next_blank(whole, at)
             out.append(self._event(whole[at:end]))
             at = end
             if not (self._calls or self._scanning):
