@@ -225,10 +225,12 @@ def _joined(text: str, end: int, before: int) -> Opened | None:
     return Opened("".join(out), low, stop, lambda first, last: (place(first), place(last - 1) + 1))
 
 
-# Four characters that stand for three printable bytes, tabs or line ends.
-_QUAD = r"[CDI-Za-f][AC-HQS-Xgi-nwy-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
+# Four characters that stand for three printable bytes; the later ones for tabs and line ends, too. The first is kept
+# strict: the cost of the whole first stage hangs on it.
+_QUAD = r"[I-Za-f][C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
+_QUADS = rf"{_QUAD}(?:[CDI-Za-f][AC-HQS-Xgi-nwy-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]){{3}}"
 VIEWS: tuple[View, ...] = (
-    View("base64", rf"(?:[^A-Za-z0-9+/=_-])(?:{_QUAD}){{4}}", _base64),
+    View("base64", rf"(?:[^A-Za-z0-9+/=_-])(?:{_QUADS})", _base64),
     View(
         "base64-utf16",
         r"(?:[^A-Za-z0-9+/=_-])(?:[I-Za-f][AQgw][AB][A-Za-z0-9+/_-]A[C-HS-Xi-n][AEIMQUYcgkosw048]A){2}",
