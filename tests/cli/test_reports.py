@@ -146,7 +146,7 @@ def test_fingerprints_do_not_depend_on_the_value(tree: Path, capfd: pytest.Captu
 
 
 def test_only_what_a_baseline_does_not_list_counts(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Writing exits 0; then the same scan is clean, the baseline among the files, and one more finding is the only one."""
+    """Writing exits 0; then the same scan is clean, with the baseline itself, and one more finding is the only one."""
     told(capfd, "--write-baseline", "base.json", code=0)
     text = (tree / "base.json").read_text()
     assert AWS not in text

@@ -233,9 +233,10 @@ def test_constraints_pin_what_is_needed():
 
 
 def test_the_hook_for_pre_commit_is_a_command():
-    """The entry is a command that takes files."""
+    """One entry reads the index and takes no files, the other takes files."""
     text = (ROOT / ".pre-commit-hooks.yaml").read_text()
     assert "\n  entry: poundlock scan\n" in text
+    assert "\n  entry: poundlock scan --staged\n  language: python\n  pass_filenames: false\n" in text
     assert cli.parser(("scan",)).parse_args(["scan", "a.txt", "b.txt"]).paths == ["a.txt", "b.txt"]
 
 
