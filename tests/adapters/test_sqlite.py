@@ -506,7 +506,7 @@ async def test_locked_by_another_program(tmp_path: Path, monkeypatch: pytest.Mon
 
 async def test_another_worker_hangs(tmp_path: Path) -> None:
     """When another worker keeps the lock, an entry is refused after a while, and is not written later."""
-    import fcntl  # noqa: PLC0415
+    import fcntl
 
     async with opened(tmp_path, patience=0.1) as store:
         await store.commit(entry(0))
@@ -521,7 +521,7 @@ async def test_another_worker_hangs(tmp_path: Path) -> None:
 
 async def test_lock_is_held_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that can't get the lock to open says so after a while, and opens when the lock is free."""
-    import fcntl  # noqa: PLC0415
+    import fcntl
 
     monkeypatch.setattr("poundlock.adapters.sqlite.schema.BUSY_SECONDS", 0.1)
     with (tmp_path / "poundlock.db-lock").open("wb") as other:
@@ -663,9 +663,9 @@ async def test_reading_beside_a_writer(tmp_path: Path) -> None:
 
 
 def _as_of_one_moment(folder: Path) -> Any:
-    from poundlock.adapters.heads import read_lines  # noqa: PLC0415
-    from poundlock.core.audit import read_head  # noqa: PLC0415
-    from poundlock.core.ledger import verify  # noqa: PLC0415
+    from poundlock.adapters.heads import read_lines
+    from poundlock.core.audit import read_head
+    from poundlock.core.ledger import verify
 
     path = folder / "heads.jsonl"
     heads = [read_head(line) for line in read_lines(path)] if path.exists() else []
