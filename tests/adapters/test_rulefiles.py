@@ -9,6 +9,7 @@ import pytest
 
 from poundlock.adapters import rulefiles
 from poundlock.core.detect.compilation import compile_rules
+from poundlock.core.detect.templates import example
 from poundlock.core.errors import ConfigFault
 
 if TYPE_CHECKING:
@@ -84,6 +85,21 @@ def test_a_set_with_a_wrong_or_missing_byte_is_done_without(tmp_path: Path) -> N
         assert rulefiles.unpack(str(place)) is None, at
         place.write_bytes(data[:at])
         assert rulefiles.unpack(str(place)) is None, at
+
+
+def test_a_detector_of_one_family_finds_what_the_whole_one_finds_of_it() -> None:
+    """Leaving out the rules of other families changes nothing of what is found of the family asked for."""
+    secret = frozenset(("secret",))
+    whole, narrowed = rulefiles.load_detector(), rulefiles.load_detector(families=secret)
+    rules = rulefiles.load_rules()
+    text = "\n".join(example(rule.examples[0], "seed")[0] for rule in rules if rule.examples)
+    found = whole.detect(text, families=secret)
+    assert len(found) > 500
+    assert narrowed.detect(text, families=secret) == found
+    assert narrowed.detect(text) == found
+    assert {rule.family for rule in narrowed.rules} == secret
+    people = frozenset(("pii",))
+    assert rulefiles.load_detector(families=people).rules == whole.rules
 
 
 def test_a_folder_that_can_not_be_written_is_done_without(tmp_path: Path) -> None:

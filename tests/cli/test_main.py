@@ -1,5 +1,6 @@
 """The command line as a whole: exit codes, help, completion, faults in words."""
 
+import argparse
 import subprocess
 import sys
 
@@ -91,3 +92,26 @@ def test_a_reader_that_goes_away_is_no_error():
     script = f"{sys.executable} -m poundlock doctor --coverage | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("columns", ["50", "120", "0", "x"])
+def test_help_is_as_wide_as_argparse_would_have_it(columns, monkeypatch):
+    """Our own way to the width of the terminal gives what argparse's way gives."""
+    monkeypatch.setenv("COLUMNS", columns)
+    ours = cli.parser(("scan",))
+    ours.formatter_class = argparse.HelpFormatter
+    usual = ours.format_help()
+    assert cli.parser(("scan",)).format_help() == usual
+
+
+def test_a_scan_loads_nothing_that_it_does_not_need(tmp_path):
+    """Start-up is a feature: a scan without findings reads no JSON, no archives, no hashes of OpenSSL."""
+    file = tmp_path / "clean.py"
+    file.write_text("HOST = 'db.example.com'\n")
+    code = "import sys; from poundlock.cli.main import main; main(sys.argv[1:]); print(*sys.modules)"
+    command = [sys.executable, "-c", code, "scan", str(file)]
+    assert subprocess.run(command, capture_output=True, check=True).returncode == 0  # the first may compile the rules
+    loaded = set(subprocess.run(command, capture_output=True, check=True, text=True).stdout.split())
+    assert "poundlock.core.detect.engine" in loaded
+    heavy = {"msgspec", "shutil", "json", "tomllib", "hashlib", "pathlib", "dataclasses", "logging", "asyncio"}
+    assert loaded & heavy == set()

@@ -78,13 +78,14 @@ def _parse(contents: list[tuple[str, bytes]]) -> tuple[Rule, ...]:
     return read_rules(tables)
 
 
-def _key(contents: list[tuple[str, bytes]]) -> str:
+def _key(contents: list[tuple[str, bytes]], families: frozenset[str] | None) -> str:
     """Name a compiled set by all that it depends on: rules, our own code, this interpreter and this machine."""
     from _blake2 import blake2b  # noqa: PLC0415 (hashlib loads OpenSSL)
 
     state = blake2b(digest_size=16)
     machine = " ".join(os.uname()) if hasattr(os, "uname") else os.environ.get("PROCESSOR_IDENTIFIER", "")
-    state.update(f"{GENERATION}\0{sys.version}\0{machine}\0".encode())
+    narrowed = ",".join(sorted(families)) if families else ""
+    state.update(f"{GENERATION}\0{sys.version}\0{machine}\0{narrowed}\0".encode())
     for name in sorted(os.listdir(DETECT)):  # noqa: PTH208
         if name.endswith(".py"):
             with open(f"{DETECT}/{name}", "rb") as file:  # noqa: PTH123
@@ -156,8 +157,10 @@ def _write(place: str, data: bytes) -> None:
         return
 
 
-def load_compiled(extra: Iterable[Path | str] = (), *, cache: Path | str | None = None) -> Compiled:
-    """Give the compiled rule set, from the cache if it holds exactly this one.
+def load_compiled(
+    extra: Iterable[Path | str] = (), *, cache: Path | str | None = None, families: frozenset[str] | None = None
+) -> Compiled:
+    """Give the compiled rule set, from the cache if it holds exactly this one; with `families`, of their rules alone.
 
     Raises: `ConfigFault`. A cache that can't be read or written is done without.
     """
@@ -165,7 +168,7 @@ def load_compiled(extra: Iterable[Path | str] = (), *, cache: Path | str | None 
 
     contents = _content(rule_files(extra))
     folder = cache_folder() if cache is None else cache
-    place = f"{folder}/rules-{_key(contents)}"
+    place = f"{folder}/rules-{_key(contents, families)}"
     found = unpack(place)
     if found is not None:
         return found
@@ -176,7 +179,7 @@ def load_compiled(extra: Iterable[Path | str] = (), *, cache: Path | str | None 
 
         # INVARIANT: what is in the cache was proven before.
         require(_parse(own))
-    compiled = compile_rules(rules)
+    compiled = compile_rules([rule for rule in rules if families is None or rule.family in families])
     _write(place, pack(compiled))
     return compiled
 
@@ -187,14 +190,19 @@ def load_detector(
     names: Iterable[Path | str] = (),
     hosts: Iterable[str] = (),
     cache: Path | str | None = None,
+    families: frozenset[str] | None = None,
 ) -> Detector:
     """Give a detector for the shipped rules, `extra` rule files, files of `names` (one a line) and internal `hosts`.
 
+    `families` may leave out other rules, for a command that asks for these alone: less to read, and sooner there.
     Raises: `ConfigFault`.
     """
     from poundlock.core.detect.engine import Detector  # noqa: PLC0415
 
-    return Detector(load_compiled(extra, cache=cache), names=_load_names(tuple(names), tuple(hosts), cache))
+    # The reader of names needs the rules for secrets, whatever else is asked for.
+    narrowed = families if families and "secret" in families else None
+    compiled = load_compiled(extra, cache=cache, families=narrowed)
+    return Detector(compiled, names=_load_names(tuple(names), tuple(hosts), cache))
 
 
 def _load_names(files: tuple[Path | str, ...], hosts: tuple[str, ...], cache: Path | str | None) -> Names | None:

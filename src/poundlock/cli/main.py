@@ -8,8 +8,13 @@ Exit 0: clean. Exit 1: findings, or refused. Exit 2: usage or fault. `run` passe
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 COMMANDS = {
     "demo": ("demo", "see the lock at work, offline, in a minute"),
@@ -52,12 +57,38 @@ def parser(names: tuple[str, ...] = tuple(COMMANDS)):  # type: ignore[no-untyped
     """Give the parser of these commands; all of them for completion and for the reference."""
     import argparse
 
-    root = argparse.ArgumentParser(prog="poundlock", description="The gate between AI tools and model providers.")
-    # With `prog` given, argparse needs no formatter, which would import shutil and with it lzma and bz2.
+    class Formatter(argparse.HelpFormatter):
+        """The usual one, which asks shutil for the width, and with it comes lzma; every added argument makes one."""
+
+        def __init__(self, prog: str) -> None:
+            super().__init__(prog, width=_width())
+
+    class Parser(argparse.ArgumentParser):
+        def __init__(self, **settings: Any) -> None:
+            if settings.get("formatter_class", argparse.HelpFormatter) is argparse.HelpFormatter:
+                settings["formatter_class"] = Formatter
+            super().__init__(**settings)
+
+    root = Parser(prog="poundlock", description="The gate between AI tools and model providers.")
+    # With `prog` given, argparse needs no formatter here.
     subparsers = root.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="poundlock")
     for name in names:
         import_module(f"poundlock.cli.{COMMANDS[name][0]}").add_parser(subparsers)
     return root
+
+
+def _width() -> int:
+    """Give the columns that help may fill, as argparse has it: those of `COLUMNS` or of the terminal, less two."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "0"))
+    except ValueError:
+        columns = 0
+    if columns <= 0:
+        try:
+            columns = os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1).columns
+        except (OSError, ValueError):
+            columns = 0
+    return (columns or 80) - 2
 
 
 def _run(name: str, arguments: list[str]) -> int:
