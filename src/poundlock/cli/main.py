@@ -106,7 +106,7 @@ def _run(name: str, arguments: list[str]) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the last word of a command is never a traceback)
         # A traceback may show more than it should: the place is enough to report it.
         place = error.__traceback__
         while place is not None and place.tb_next is not None:
