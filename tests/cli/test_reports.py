@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -220,6 +222,20 @@ def test_no_value_comes_back_from_a_process(tree: Path) -> None:
     ]
     assert answers[0].found[0].match.value == ""
     assert answers[0].found[0].line == 2
+
+
+def test_a_process_that_dies_is_a_fault(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan whose process was killed ends with an error, never without its files."""
+    monkeypatch.setattr(scan, "examine", lambda *_: os._exit(9))
+    job = scan.Job(frozenset({"secret"}), [], suppress=True)
+    with pytest.raises(BrokenProcessPool):
+        list(pool.answers([scan.Item("a.py")], job, 2))
+
+
+def test_a_path_can_not_write_a_line_of_its_own(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Line breaks and escapes in a name show as question marks."""
+    (tree / "z\n\x1b[2J").write_text(f"key = '{AWS}'\n")
+    assert "\nz??[2J:1:8: secret.aws.access-key" in told(capfd)
 
 
 def test_progress_is_silent_for_short_work_and_clears_its_line() -> None:

@@ -329,12 +329,17 @@ def row(one: Located) -> dict[str, Any]:
     return known | {name: value for name, value in more if value}
 
 
+def _printable(path: str) -> str:
+    """Give a path that can't move a terminal's cursor or start a line of its own."""
+    return "".join(char if char.isprintable() else "?" for char in path)
+
+
 def _text(found: list[Located], out: Any) -> None:
     families = []
     for item in found:
         sure = round(item.match.confidence * 100)
         by = f" in commit {item.commit[:12]} of {item.date[:10]}" if item.commit else ""
-        out.write(f"{item.path}:{item.line}:{item.column}: {item.match.kind} ({sure} %){by}\n")
+        out.write(f"{_printable(item.path)}:{item.line}:{item.column}: {item.match.kind} ({sure} %){by}\n")
         out.write(f"    {item.excerpt}\n    {' ' * item.caret}{'^' * item.width}\n")
         if item.match.family not in families:
             families.append(item.match.family)
@@ -425,7 +430,7 @@ def run(args: argparse.Namespace) -> int:
         for answer in answers:
             if answer.fault:
                 unread.append(answer.path)
-                sys.stderr.write(f"poundlock scan: {answer.path} can't be read: {answer.fault}\n")
+                sys.stderr.write(f"poundlock scan: {_printable(answer.path)} can't be read: {answer.fault}\n")
             found += answer.found
     finally:
         job.close()
