@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.core.detect import columns, keyed, lexical, views
+from poundlock.core.detect.expressions import Expression
 from poundlock.core.detect.rules import Rule, digest, expression
 from poundlock.core.detect.sources import Trigger, compile_database
 from poundlock.core.errors import ConfigFault
@@ -71,7 +72,7 @@ def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
     return tuple(trigger for trigger, _ in pairs), tuple(purpose for _, purpose in pairs)
 
 
-BEGIN = re.compile(r"(?:\(\?i?:)*(?P<text>(?:\w|\\x[0-9a-f]{2})*)")
+BEGIN = Expression(r"(?:\(\?i?:)*(?P<text>(?:\w|\\x[0-9a-f]{2})*)")
 
 
 def _place(expression: str) -> tuple[int, int]:
