@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import re
+import string
 import subprocess
 import sys
 import textwrap
@@ -57,7 +59,7 @@ def place(tmp_path):
 def test_run_leads_a_tool_through_the_gateway(place):
     """The tool's exit code is passed, the value does not reach the provider, and a summary tells what was done."""
     home, mock, config = place
-    token = "ghp_" + "x7Kq2Lm9Pz4Rt8Vw" * 2 + "Ab3d"
+    token = "ghp_" + "".join(random.Random(5).choices(string.ascii_letters + string.digits, k=36))
     client = [sys.executable, str(home / "client.py"), f"My key is password = {token}", "7"]
     done = poundlock(home, "run", "--config", str(config), "--", *client)
     assert done.returncode == 7, done

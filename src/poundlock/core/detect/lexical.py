@@ -70,7 +70,8 @@ ABOUT = Expression(
     r"|Placeholder|Enabled|Required|Count|Limit|Prefix|Class|Text|Message|Validator|Strength|Status|Input|Form|Scope"
     r"|Mode)$"
     r"|public[-_]?key|pubkey|primary[-_]?key|foreign[-_]?key|tokeniz|tokenis|[Nn]ext\w{0,14}[Tt]oken"
-    r"|[Cc]ontinuation[-_]?[Tt]oken|page[-_]?[Tt]oken|max[-_]?[Tt]oken|Mgr|Manager|Realm",
+    r"|(?i:change|lock|resume|resumption|sync|cancell?ation|idempotency|page|continuation)[-_]?[Tt]oken"
+    r"|(?i:thought[-_]?signature)|max[-_]?[Tt]oken|Mgr|Manager|Realm",
 )
 NAME = Expression(r"[\w$.\-/]*")
 TAIL = Expression(r"[\w.\-]{0,40}(?:\[\w{0,20}\])?", re.ASCII)
