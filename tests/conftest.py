@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import tomllib
 from pathlib import Path
 
 import pytest
+
+# Compiled rules are kept by the digest of what they are made of: tests with a home of their own may share them.
+os.environ.setdefault("POUNDLOCK_CACHE", str(Path.home() / ".cache" / "poundlock-test" / "rules"))
 
 SKIPS = tomllib.loads((Path(__file__).parent / "skips.toml").read_text())["skip"]
 

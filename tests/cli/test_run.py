@@ -34,7 +34,7 @@ CLIENT = textwrap.dedent(
 
 def poundlock(home, *arguments, **more):
     """Run a command with a home of its own."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(home), **more}
+    env = {name: os.environ[name] for name in ("PATH", "POUNDLOCK_CACHE")} | {"HOME": str(home), **more}
     return subprocess.run(
         [sys.executable, "-m", "poundlock", *arguments],
         env=env,

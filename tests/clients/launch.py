@@ -69,7 +69,7 @@ CODEX = (*CODEX, "-c", "model=gpt-5.2", "-c", "analytics.enabled=false")
 def under_run(client: str, home: Path, folder: Path, own: dict[str, str], *arguments: str) -> Outcome:
     """Run a client with `poundlock run`, by the configuration `poundlock.toml` in its home, with an environment."""
     gate = [sys.executable, "-m", "poundlock", "run", "--config", str(home / "poundlock.toml"), "--"]
-    cache = {name: os.environ[name] for name in ("XDG_CACHE_HOME",) if name in os.environ}
+    cache = {name: os.environ[name] for name in ("XDG_CACHE_HOME", "POUNDLOCK_CACHE") if name in os.environ}
     return _run([*gate, str(clients.executable(client)), *arguments], folder, home, {**cache, **own})
 
 

@@ -76,6 +76,7 @@ def environment(folder: Path, cache: Path, upstream: str) -> dict[str, str]:
         "TMPDIR": str(folder),
         "POUNDLOCK_VENV": str(folder / "venv"),
         "XDG_CACHE_HOME": str(cache),
+        "POUNDLOCK_CACHE": os.environ["POUNDLOCK_CACHE"],
         "TEST_PYTHON": sys.executable,
         "TEST_UPSTREAM": upstream,
         "PYTHONPATH": str(ROOT / "src"),

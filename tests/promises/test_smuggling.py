@@ -84,7 +84,6 @@ def test_spellings(gate: Gate, dialect: Dialect, spelling: str) -> None:
     """A key in escapes, base64, percent-encoding, hex, or JSON within JSON is disguised in each."""
     spelt(gate, dialect, spelling)
 
-
     """A whole credentials file in base64 is looked into, though its first line is short."""
     key = canary.access_key()
     canary.made.remove(key)  # it leaks
