@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from poundlock.core.errors import ClientFault
+from poundlock.core.errors import ClientFault, UpstreamFault
 from poundlock.core.model import Document, Origin, Role, Segment, SegmentKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from poundlock.core.stream import Homeward
 
 NESTING = 256
 """Containers within containers, the body itself counted."""
@@ -133,6 +135,32 @@ def decode(data: bytes) -> tuple[Any, tuple[str, ...]]:
         raise ClientFault(
             "The body is not valid JSON in UTF-8.", advice="Send one JSON document, encoded in UTF-8."
         ) from None
+
+
+def decode_object(
+    data: bytes, advice: str = "Send what the API reference describes."
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Decode a request body that must be an object, as `decode` does. Raises: `ClientFault`, with this advice."""
+    tree, notes = decode(data)
+    if not isinstance(tree, dict):
+        raise ClientFault("The body is not a JSON object.", advice=advice)
+    return tree, notes
+
+
+def restored_whole(data: bytes, homeward: Homeward, restore: Callable[[Any], bool]) -> bytes:
+    """Restore in a whole answer; the same bytes where nothing is restored.
+
+    `restore` changes the answer's tree in place and tells whether it did. Raises: `UpstreamFault` for what isn't JSON.
+    """
+    if homeward.idle:
+        return data
+    try:
+        tree = parse(data)
+    except (ValueError, RecursionError):
+        raise UpstreamFault("The provider's answer is not valid JSON.") from None
+    changed = restore(tree)
+    homeward.close()
+    return write(tree) if changed else data
 
 
 def _too_deep() -> ClientFault:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
-from poundlock.wire.body import parse, write
+from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import NOTHING, EventCodec, Steady, Typed, reparse
 
 if TYPE_CHECKING:
@@ -60,19 +59,17 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    if homeward.idle:
-        return body
-    try:
-        tree = parse(body)
-    except (ValueError, RecursionError):
-        raise UpstreamFault("The provider's answer is not valid JSON.") from None
+    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward))
+
+
+def _restore(tree: Any, homeward: Homeward) -> bool:
+    """Restore in an answer's tree in place; tell whether it changed."""
     changed = False
     if isinstance(tree, dict) and isinstance(tree.get("content"), list):
         for block in tree["content"]:
             if isinstance(block, dict):
                 changed |= _restore_block(block, homeward)
-    homeward.close()
-    return write(tree) if changed else body
+    return changed
 
 
 def _restore_block(block: dict[str, Any], homeward: Homeward) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from poundlock.core.errors import ClientFault
 from poundlock.core.model import Document, Origin
 from poundlock.wire import body
 from poundlock.wire.anthropic.answer import is_call
@@ -87,9 +86,7 @@ def origin_of(text: str) -> Origin:
 
 def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
     """Decode the body of a request. Raises: `ClientFault`."""
-    tree, notes = body.decode(data)
-    if not isinstance(tree, dict):
-        raise ClientFault("The body is not a JSON object.", advice="Send what the Messages API describes.")
+    tree, notes = body.decode_object(data, "Send what the Messages API describes.")
     return _Reader(tree).read(operation, headers, notes)
 
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
 from poundlock.wire.arrays import ItemSplitter
-from poundlock.wire.body import parse, write
+from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import EventCodec, Path, Steady, Typed, reparse
 
 if TYPE_CHECKING:
@@ -58,15 +57,7 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    if homeward.idle:
-        return body
-    try:
-        tree = parse(body)
-    except (ValueError, RecursionError):
-        raise UpstreamFault("The provider's answer is not valid JSON.") from None
-    changed = _Answer(homeward).take(tree, whole=True)
-    homeward.close()
-    return write(tree) if changed else body
+    return restored_whole(body, homeward, lambda tree: _Answer(homeward).take(tree, whole=True))
 
 
 class _Answer:

@@ -70,9 +70,7 @@ def read(operation: str, model: str, data: bytes, headers: Mapping[str, str]) ->
 
     Raises: `ClientFault` for what isn't a JSON object, and for what can't be restored in the answer.
     """
-    tree, notes = body.decode(data)
-    if not isinstance(tree, dict):
-        raise ClientFault("The body is not a JSON object.", advice="Send what the API reference describes.")
+    tree, notes = body.decode_object(data)
     return _Reader(tree).read(operation, model, headers, notes)
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
-from poundlock.wire.body import parse, write
+from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import reparse
 
 if TYPE_CHECKING:
@@ -29,15 +28,7 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    if homeward.idle:
-        return body
-    try:
-        tree = parse(body)
-    except (ValueError, RecursionError):
-        raise UpstreamFault("The provider's answer is not valid JSON.") from None
-    changed = _Answer(homeward).take(tree, whole=True)
-    homeward.close()
-    return write(tree) if changed else body
+    return restored_whole(body, homeward, lambda tree: _Answer(homeward).take(tree, whole=True))
 
 
 class _Answer:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from poundlock.core.errors import ClientFault
 from poundlock.core.model import Document
 from poundlock.wire import body
 from poundlock.wire.body import Gatherer, JsonBody, Voice, words
@@ -34,9 +33,7 @@ _PICTURES = ("iVBORw0KGgo", "/9j/", "R0lGODdh", "R0lGODlh", "UklGR")
 
 def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
     """Decode the body of a request. Raises: `ClientFault`."""
-    tree, notes = body.decode(data)
-    if not isinstance(tree, dict):
-        raise ClientFault("The body is not a JSON object.", advice="Send what the API reference describes.")
+    tree, notes = body.decode_object(data)
     return _Reader(tree).read(operation, headers, notes)
 
 

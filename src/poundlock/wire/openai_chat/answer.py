@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
 
-from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
-from poundlock.wire.body import parse, write
+from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import NOTHING, EventCodec, Path, Steady, Typed, changed, reparse
 
 if TYPE_CHECKING:
@@ -65,20 +64,18 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    if homeward.idle:
-        return body
-    try:
-        tree = parse(body)
-    except (ValueError, RecursionError):
-        raise UpstreamFault("The provider's answer is not valid JSON.") from None
+    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward))
+
+
+def _restore(tree: Any, homeward: Homeward) -> bool:
+    """Restore in an answer's tree in place; tell whether it changed."""
     changed = False
     choices = tree.get("choices") if isinstance(tree, dict) else None
     for choice in choices if isinstance(choices, list) else ():
         message = choice.get("message") if isinstance(choice, dict) else None
         if isinstance(message, dict):
             changed |= _restore_message(message, homeward)
-    homeward.close()
-    return write(tree) if changed else body
+    return changed
 
 
 def _restore_message(message: dict[str, Any], homeward: Homeward) -> bool:

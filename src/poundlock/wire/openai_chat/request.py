@@ -44,9 +44,7 @@ _CACHE_KEY = re.compile(r"(?:[A-Za-z0-9]{1,16}[-_:]){0,4}[0-9a-f]{8}(?:-?[0-9a-f
 
 def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
     """Decode the body of a request. Raises: `ClientFault`."""
-    tree, notes = body.decode(data)
-    if not isinstance(tree, dict):
-        raise ClientFault("The body is not a JSON object.", advice="Send what the API reference describes.")
+    tree, notes = body.decode_object(data)
     return _Reader(tree).read(operation, headers, notes)
 
 

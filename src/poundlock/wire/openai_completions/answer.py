@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
-from poundlock.wire.body import parse, write
+from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import NOTHING, EventCodec, Path, Steady, Typed, changed, reparse
 
 if TYPE_CHECKING:
@@ -52,19 +51,17 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    if homeward.idle:
-        return body
-    try:
-        tree = parse(body)
-    except (ValueError, RecursionError):
-        raise UpstreamFault("The provider's answer is not valid JSON.") from None
+    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward))
+
+
+def _restore(tree: Any, homeward: Homeward) -> bool:
+    """Restore in an answer's tree in place; tell whether it changed."""
     new = False
     choices = tree.get("choices") if isinstance(tree, dict) else None
     for choice in choices if isinstance(choices, list) else ():
         message = choice.get("message") if isinstance(choice, dict) else None
         new |= _restore_member(choice, "text", homeward) | _restore_member(message, "content", homeward)
-    homeward.close()
-    return write(tree) if new else body
+    return new
 
 
 def _restore_member(holder: Any, name: str, homeward: Homeward) -> bool:

@@ -32,9 +32,7 @@ _GAP = re.compile(r"<\|?fim[_\u2581-](?:prefix|begin|suffix|hole|middle|end)\|?>
 
 def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
     """Decode the body of a request. Raises: `ClientFault`, also for a prompt of token numbers."""
-    tree, notes = body.decode(data)
-    if not isinstance(tree, dict):
-        raise ClientFault("The body is not a JSON object.", advice="Send what the API reference describes.")
+    tree, notes = body.decode_object(data)
     gather = Gatherer(NAMES, VALUES)
     prompt = tree.get("prompt")
     prompts = prompt if isinstance(prompt, list) else [prompt]

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
 
-from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
-from poundlock.wire.body import parse, write
+from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import EventCodec, Steady, Typed, changed, reparse
 from poundlock.wire.openai_responses.items import CALLED, Answer, Place, tool_of
 
@@ -91,20 +90,18 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    if homeward.idle:
-        return body
-    try:
-        tree = parse(body)
-    except (ValueError, RecursionError):
-        raise UpstreamFault("The provider's answer is not valid JSON.") from None
+    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward))
+
+
+def _restore(tree: Any, homeward: Homeward) -> bool:
+    """Restore in an answer's tree in place; tell whether it changed."""
     answer = Answer(homeward)
     new = False
     if isinstance(tree, dict):
         if tree.get("object") == "response" and isinstance(tree.get("id"), str):
             homeward.answer = tree["id"]
         new = answer.items(tree.get("data")) if tree.get("object") == "list" else answer.response(tree)
-    homeward.close()
-    return write(tree) if new else body
+    return new
 
 
 class AnswerCodec(EventCodec):

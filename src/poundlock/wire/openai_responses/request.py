@@ -126,9 +126,7 @@ REFUSED_TOOLS = {
 
 def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
     """Decode the body of a request. Raises: `ClientFault`, also for a tool that is refused."""
-    tree, notes = body.decode(data)
-    if not isinstance(tree, dict):
-        raise ClientFault("The body is not a JSON object.", advice="Send what the API reference describes.")
+    tree, notes = body.decode_object(data)
     return _Reader(tree).read(operation, headers, notes)
 
 
