@@ -36,9 +36,7 @@ class SystemClock:
 
 def snapshot(settings: Settings) -> Snapshot:
     """Load the rules, names and policies in force. Raises `ConfigFault`."""
-    detector = rulefiles.load_detector(
-        settings.rules.files, names=settings.rules.names, hosts=settings.rules.hosts, cache=places.cache_folder()
-    )
+    detector = rulefiles.load_detector(settings.rules.files, names=settings.rules.names, hosts=settings.rules.hosts)
     policies = policyfiles.load(settings.policy.files, default=settings.policy.default_pack)
     unknown = settings.rules.unknown_tier or ("restricted" if settings.profile == "strict" else "internal")
     parts = (detector.digest, policies.digest, unknown, settings.mode, settings.profile)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poundlock.core.json_levels import DEEPEST, JsonLevels, escape, plain_value, unescape
+from poundlock.core.json_levels import DEEPEST, JsonLevels, plain_value, unescape
+from poundlock.core.nesting import escaped
 
 AWKWARD = 'p"a\\ss\nw😀x'
 
@@ -22,7 +23,7 @@ def nested(value: str, levels: int) -> str:
 def test_a_value_is_found_at_its_level_and_read_plainly(levels):
     """What stands `levels` deep is at that level, from its first character to its last."""
     text = nested(AWKWARD, levels)
-    written = escape(AWKWARD, levels)
+    written = escaped(AWKWARD, levels)
     start = text.index(written)
     found = JsonLevels(text)
     assert [found.at(start), found.at(start + len(written) - 1)] == [levels, levels]
@@ -56,7 +57,7 @@ def test_levels_end_somewhere():
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 4))
 def test_escape_and_unescape_are_inverse(value, levels):
     """What was escaped so many times is itself after as many steps back."""
-    written = escape(value, levels)
+    written = escaped(value, levels)
     for _ in range(levels):
         written = unescape(written)
     assert written == value

@@ -72,9 +72,3 @@ def credentials(folder: Path) -> Path:
 def heads(settings: config.Settings, folder: Path) -> Path:
     """Give the second place for signed heads."""
     return Path(settings.audit.heads).expanduser() if settings.audit.heads else folder / "heads.jsonl"
-
-
-def cache_folder() -> Path:
-    """Give the folder for what can be made again: compiled rules."""
-    named = os.environ.get("POUNDLOCK_CACHE")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "poundlock"

@@ -147,9 +147,7 @@ def _disk(settings: Settings) -> Check:
 def _rules(settings: Settings) -> Check:
     from poundlock.adapters import rulefiles
 
-    detector = rulefiles.load_detector(
-        settings.rules.files, names=settings.rules.names, hosts=settings.rules.hosts, cache=places.cache_folder()
-    )
+    detector = rulefiles.load_detector(settings.rules.files, names=settings.rules.names, hosts=settings.rules.hosts)
     return Check("ok", "rules", f"{len(detector.rules)} rules, digest {detector.digest[:12]}")
 
 

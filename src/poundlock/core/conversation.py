@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import ahocorasick
 
 from poundlock.core import surrogates
-from poundlock.core.json_levels import JsonLevels, escape, plain_value
+from poundlock.core.json_levels import JsonLevels, plain_value
 from poundlock.core.model import Finding, Value
+from poundlock.core.nesting import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -382,7 +383,7 @@ def _span_of(surrogate: Surrogate) -> Span:
 
 def _forms(value: str) -> tuple[str, ...]:
     """Give a value as it stands at no, one and two levels of JSON, each form once."""
-    return tuple(dict.fromkeys(escape(value, levels) for levels in range(3)))
+    return tuple(dict.fromkeys(escaped(value, levels) for levels in range(3)))
 
 
 def _places(text: str, form: str) -> Iterator[int]:

@@ -83,13 +83,6 @@ def unescape(raw: str) -> str:
         return raw
 
 
-def escape(value: str, levels: int) -> str:
-    """Escape `value` for the inside of a JSON string, once for each level."""
-    for _ in range(levels):
-        value = msgspec.json.encode(value).decode()[1:-1]
-    return value
-
-
 def plain_value(text: str, start: int, end: int, levels: JsonLevels) -> str:
     """Give what stands at `text[start:end]`, less the JSON levels in which it stands."""
     raw = text[start:end]
