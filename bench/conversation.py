@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from poundlock.adapters import places, policyfiles, rulefiles
+from poundlock.adapters import policyfiles, rulefiles
 from poundlock.core import conversation, pipeline
 from poundlock.core.model import Context, Principal, ScopeKey, Snapshot
 from poundlock.wire import registry
@@ -63,7 +63,7 @@ class Inspection:
     """Decode, inspect and encode inside this process, as the gateway does."""
 
     def __init__(self) -> None:
-        detector = rulefiles.load_detector([], cache=places.cache_folder())
+        detector = rulefiles.load_detector()
         self._snapshot = Snapshot(detector=detector, policies=policyfiles.load((), default=True), digest="bench")
         self._key = ScopeKey(scope="bench", mint=bytes(32), fingerprint=bytes(range(32)))
         self._wire, self._route = registry.resolve("POST", ROUTES["anthropic"], {}, "anthropic")
