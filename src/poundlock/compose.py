@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from poundlock.adapters import keys, places, policyfiles, rulefiles
 from poundlock.adapters.credentials import Credentials, LocalIdentity
 from poundlock.adapters.heads import HeadFile
+from poundlock.adapters.knownfile import KnownFile
 from poundlock.adapters.sqlite import SqliteStore
 from poundlock.adapters.upstream import HttpUpstream
 from poundlock.core.conversation import Memo
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from poundlock.config import Settings
+    from poundlock.core.detect.known import Known
 
 
 class SystemClock:
@@ -36,7 +38,9 @@ class SystemClock:
 
 def snapshot(settings: Settings) -> Snapshot:
     """Load the rules, names and policies in force. Raises `ConfigFault`."""
-    detector = rulefiles.load_detector(settings.rules.files, names=settings.rules.names, hosts=settings.rules.hosts)
+    detector = rulefiles.load_detector(
+        settings.rules.files, names=settings.rules.names, hosts=settings.rules.hosts, known=_known(settings)
+    )
     policies = policyfiles.load(settings.policy.files, default=settings.policy.default_pack)
     unknown = settings.rules.unknown_tier or ("restricted" if settings.profile == "strict" else "internal")
     parts = (detector.digest, policies.digest, unknown, settings.mode, settings.profile)
@@ -50,9 +54,24 @@ def snapshot(settings: Settings) -> Snapshot:
     )
 
 
+def known_values(settings: Settings) -> KnownFile:
+    """Give the file of registered values, with the master key that it is sealed with. Raises `ConfigFault`."""
+    folder = places.state_folder(settings)
+    master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+    return KnownFile(places.known(folder), master)
+
+
+def _known(settings: Settings) -> Known | None:
+    """Give the registered values; without any, no master key is asked for."""
+    if not places.known(places.state_place(settings)).exists():
+        return None
+    return known_values(settings).known()
+
+
 def _stamp(settings: Settings) -> Hashable:
-    """Give what changes when a rule, name or policy file changes."""
-    named = (*settings.rules.files, *settings.rules.names, *settings.policy.files)
+    """Give what changes when a rule, name or policy file or a registered value changes."""
+    known = str(places.known(places.state_place(settings)))
+    named = (*settings.rules.files, *settings.rules.names, *settings.policy.files, known)
     found = [file for path in map(Path, named) for file in ([path] if not path.is_dir() else sorted(path.iterdir()))]
     return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else () for path in found)
 

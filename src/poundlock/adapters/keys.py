@@ -84,7 +84,7 @@ class ScopeSealing:
 class Keys:
     """Everything that the master key of 32 bytes gives. Raises `ConfigFault` for another size."""
 
-    __slots__ = ("_cipher", "_signer", "public")
+    __slots__ = ("_cipher", "_list", "_signer", "known", "public")
 
     def __init__(self, master: bytes) -> None:
         if len(master) != SIZE:
@@ -94,6 +94,8 @@ class Keys:
             )
         self._cipher = AESGCM(_derive(master, "data keys"))
         self._signer = Ed25519PrivateKey.from_private_bytes(_derive(master, "audit signing"))
+        self._list = AESGCM(_derive(master, "known list"))
+        self.known = _derive(master, "known values")
         self.public = self._signer.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
     def new_scope(self, scope: str) -> tuple[bytes, ScopeSealing]:
@@ -112,6 +114,21 @@ class Keys:
                 status=500,
             ) from None
         return ScopeSealing(scope, data_key)
+
+    def seal_known(self, data: bytes) -> bytes:
+        """Seal the list of registered values with AES-256-GCM: nonce, then ciphertext and tag."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._list.encrypt(nonce, data, b"known list 1")
+
+    def open_known(self, sealed: bytes) -> bytes:
+        """Open the list of registered values. Raises `ConfigFault` when it is of another master key, or altered."""
+        try:
+            return self._list.decrypt(sealed[:_NONCE], sealed[_NONCE:], b"known list 1")
+        except (InvalidTag, ValueError):
+            raise ConfigFault(
+                "the registered values can't be opened: they were sealed with another master key, or altered",
+                advice=f"Bring back the master key ({VARIABLE}, file or keyring), or `poundlock protect` them again.",
+            ) from None
 
     def sign(self, message: bytes) -> str:
         """Give the Ed25519 signature (RFC 8032) of the message, hex."""

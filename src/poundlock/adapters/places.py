@@ -39,14 +39,17 @@ def read_settings(given: str | None = None) -> config.Settings:
     return config.load(text, source=str(path))
 
 
+def state_place(settings: config.Settings) -> Path:
+    """Say where the state folder is or would be."""
+    named = settings.state.directory
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "poundlock"
+
+
 def state_folder(settings: config.Settings) -> Path:
     """Give the state folder, made with mode 0700 when it is missing. Raises `ConfigFault` when others may enter it."""
-    named = settings.state.directory
-    folder = (
-        Path(named).expanduser()
-        if named
-        else Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "poundlock"
-    )
+    folder = state_place(settings)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as fault:
@@ -67,6 +70,11 @@ def database(folder: Path) -> Path:
 def credentials(folder: Path) -> Path:
     """Give the path of the file of credentials in the state folder."""
     return folder / "credentials.json"
+
+
+def known(folder: Path) -> Path:
+    """Give the path of the registered values in the state folder."""
+    return folder / "known.sealed"
 
 
 def heads(settings: config.Settings, folder: Path) -> Path:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from poundlock.core.detect.compilation import Compiled
     from poundlock.core.detect.engine import Detector
+    from poundlock.core.detect.known import Known
     from poundlock.core.detect.names import Names
     from poundlock.core.detect.rules import Rule
 
@@ -191,8 +192,11 @@ def load_detector(
     hosts: Iterable[str] = (),
     cache: Path | str | None = None,
     families: frozenset[str] | None = None,
+    known: Known | None = None,
 ) -> Detector:
     """Give a detector for the shipped rules, `extra` rule files, files of `names` (one a line) and internal `hosts`.
+
+    `known` are the registered values.
 
     `families` may leave out other rules, for a command that asks for these alone: less to read, and sooner there.
     Raises: `ConfigFault`.
@@ -202,7 +206,7 @@ def load_detector(
     # The reader of names needs the rules for secrets, whatever else is asked for.
     narrowed = families if families and "secret" in families else None
     compiled = load_compiled(extra, cache=cache, families=narrowed)
-    return Detector(compiled, names=_load_names(tuple(names), tuple(hosts), cache))
+    return Detector(compiled, names=_load_names(tuple(names), tuple(hosts), cache), known=known)
 
 
 def _load_names(files: tuple[Path | str, ...], hosts: tuple[str, ...], cache: Path | str | None) -> Names | None:

@@ -27,10 +27,11 @@ def families(text: str) -> frozenset[str]:
 
 
 def add_family(parser: argparse.ArgumentParser, default: str | None, said: str) -> None:
-    """Add `--family` and `--rules`, which every command that detects has."""
+    """Add `--family`, `--rules` and `--config`, which every command that detects has."""
     said = f"only these families ({said})"
     parser.add_argument("--family", metavar="LIST", type=families, default=default, help=said)
     parser.add_argument("--rules", metavar="PATH", action="append", default=[], help="more rule files (TOML)")
+    parser.add_argument("--config", metavar="FILE", help="the configuration (default: the user's)")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -90,11 +91,9 @@ def answers(
 
 def run(args: argparse.Namespace) -> int:
     """Answer standard input; exit 0 without findings, 1 with, 2 if a line could not be read."""
-    from pathlib import Path
+    from poundlock.cli.detector import load, sources
 
-    from poundlock.adapters.rulefiles import load_detector
-
-    detector = load_detector([Path(path) for path in args.rules])
+    detector = load(sources(args.config, args.rules))
     found = fault = False
     out = sys.stdout.buffer
     for answer, findings, bad in answers(detector, sys.stdin.buffer, narrowed=args.family, values=args.values):

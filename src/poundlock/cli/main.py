@@ -25,6 +25,7 @@ COMMANDS = {
     "scan": ("scan", "search files for what must not leave"),
     "detect": ("detect", "search texts (NDJSON in, NDJSON out)"),
     "redact": ("redact", "make a text safe (text in, text out)"),
+    "protect": ("protect", "register values that must not leave"),
     "rules": ("rules", "list the detection rules"),
     "explain": ("explain", "say why a decision was made"),
     "policy": ("policy", "check, test and show the policies"),

@@ -107,11 +107,9 @@ def _chunks(files: list[str]) -> Iterator[bytes]:
 
 def run(args: argparse.Namespace) -> int:
     """Copy with placeholders; exit 0 whether or not there was something to replace, 2 if a file can't be read."""
-    from pathlib import Path
+    from poundlock.cli.detector import load, sources
 
-    from poundlock.adapters.rulefiles import load_detector
-
-    redactor = Redactor(load_detector([Path(path) for path in args.rules]), args.family)
+    redactor = Redactor(load(sources(args.config, args.rules)), args.family)
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
     out = sys.stdout.buffer
     try:

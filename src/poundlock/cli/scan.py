@@ -12,12 +12,14 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poundlock.cli.detect import add_family, plain
+from poundlock.cli.detector import sources
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
     from poundlock.adapters.git import Blobs
+    from poundlock.cli.detector import Sources
     from poundlock.core.detect.engine import Detector
     from poundlock.core.model import Match
 
@@ -76,10 +78,10 @@ class Answer(NamedTuple):
 class Job:
     """How to scan: the detector and git are started when they are first asked for, in each process."""
 
-    def __init__(self, families: frozenset[str], rules: list[str], *, suppress: bool) -> None:
+    def __init__(self, families: frozenset[str], sources: Sources, *, suppress: bool) -> None:
         self.families = families
         self.suppress = suppress
-        self._rules = rules
+        self._sources = sources
         self._detector: Detector | None = None
         self._blobs: Blobs | None = None
 
@@ -88,12 +90,12 @@ class Job:
         if self._detector is None:
             import gc
 
-            from poundlock.adapters.rulefiles import load_detector
+            from poundlock.cli import detector
 
             # Nothing of this ends before the process: collections on the way and at the end take 6 ms to find that out.
             gc.disable()
             try:
-                self._detector = load_detector(self._rules, families=self.families)
+                self._detector = detector.load(self._sources, self.families)
             finally:
                 gc.freeze()
                 gc.enable()
@@ -416,7 +418,7 @@ def _answers(args: argparse.Namespace, job: Job) -> Iterator[Answer]:
 def run(args: argparse.Namespace) -> int:
     """Scan, and report what was found."""
     narrowed = args.family if isinstance(args.family, frozenset) else frozenset(("secret",))
-    job = Job(narrowed, args.rules, suppress=not args.no_suppress)
+    job = Job(narrowed, sources(args.config, args.rules), suppress=not args.no_suppress)
     known: frozenset[str] = frozenset()
     if args.baseline:
         from poundlock.cli import baseline
