@@ -73,10 +73,27 @@ class Segment(Value, frozen=True, kw_only=True):
     tool: str = ""
 
 
+class Passage:
+    """Segments that were read from the same bytes in the same place: the same object each time they come again.
+
+    `turn` is the last one of a segment that can be read, -1 if there is none. `notes` is what inspection remembers of
+    it, by what the outcome depends on besides; whoever holds the passage bounds it.
+    """
+
+    __slots__ = ("notes", "segments", "turn")
+
+    def __init__(self, segments: tuple[Segment, ...]) -> None:
+        """Hold these segments; nothing is remembered of them yet."""
+        self.segments = segments
+        self.turn = max((each.turn for each in segments if each.text and not each.opaque), default=-1)
+        self.notes: dict[bytes, Any] = {}
+
+
 class Document(Value, frozen=True, kw_only=True):
     """A decoded body: what provider and operation it is for, and its segments in the order the model reads them.
 
     `stored`: the provider keeps the answer, and a later request may name it instead of sending it again.
+    `passages` are runs of the segments that may have come before, each with the index at which it begins.
     """
 
     provider: str
@@ -89,10 +106,28 @@ class Document(Value, frozen=True, kw_only=True):
     stream: bool = False
     stored: bool = False
     notes: tuple[str, ...] = ()
+    passages: tuple[tuple[int, Passage], ...] = ()
+
+
+class Reach(Value, frozen=True, kw_only=True):
+    """What a tool or task may reach by its entry in the register. An empty list is no limit.
+
+    `classes` are families or kinds that it may handle; `max_tier` is the highest tier.
+    """
+
+    destinations: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    max_tier: Tier = "restricted"
 
 
 class Principal(Value, frozen=True, kw_only=True):
-    """Who acts: the human, the tool, the task, and how that was established."""
+    """Who acts: the human, the tool, the task, and how that was established.
+
+    `state` and `privilege` are of the tool's entry in the register, empty without one. `chain` are the tools that act
+    for one another, the outermost first. `process` is what the gateway saw of a caller without a credential: a claim.
+    """
 
     human: str
     tool: str = "unregistered"
@@ -103,6 +138,16 @@ class Principal(Value, frozen=True, kw_only=True):
     device: str = ""
     authenticated: str = "none"
     tool_claimed: bool = True
+    state: str = ""
+    privilege: str = ""
+    chain: tuple[str, ...] = ()
+    process: str = ""
+    reach: Reach = Reach()
+
+    @property
+    def proven(self) -> bool:
+        """Whether a credential of Poundlock's own stands behind it, and not only a place or a claim."""
+        return self.authenticated in {"credential", "task", "token"}
 
 
 class Destination(Value, frozen=True, kw_only=True):

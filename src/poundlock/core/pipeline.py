@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from poundlock.core.conversation import Memo, Recognised
-    from poundlock.core.model import Context, Finding, Group, ScopeKey, Snapshot, Surrogate, Treatment
+    from poundlock.core.model import Context, Finding, Group, Principal, ScopeKey, Snapshot, Surrogate, Treatment
 
 FINGERPRINTS_KEPT = 64
 """A record names at most this many values of one summary; the count is always whole."""
@@ -177,7 +177,7 @@ def _body(
         "provider": document.provider,
         "operation": document.operation,
         "conversation": surrogates.fingerprint(document.conversation, key),
-        "principal": {name: getattr(principal, name) for name in principal.__struct_fields__ if name != "scopes"},
+        "principal": _acting(principal),
         "destination": {name: getattr(destination, name) for name in destination.__struct_fields__},
         "decision": {
             "rung": decision.rung.value,
@@ -200,6 +200,13 @@ def _body(
             "characters": sum(len(segment.text) for segment in document.segments),
         },
     }
+
+
+def _acting(principal: Principal) -> dict[str, Any]:
+    """Give who acts; what an entry of the register allows is not repeated in each record."""
+    left = {"scopes", "reach"}
+    row = {name: getattr(principal, name) for name in principal.__struct_fields__ if name not in left}
+    return {**row, "chain": list(principal.chain)}
 
 
 def _plain(summary: FindingSummary) -> dict[str, Any]:

@@ -397,7 +397,7 @@ class Exchange:
     def _credential(self, way: Way, principal: Principal) -> tuple[str, str] | None:
         """Give the provider key that Poundlock holds, only for who carries Poundlock's own credential."""
         key = self.keys.get(way.name)
-        if key is None or principal.authenticated != "credential":
+        if key is None or not principal.proven:
             return None
         return way.wire.key_header(key)
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from poundlock.core.audit import GENESIS, Row, chained
+from poundlock.core.audit import GENESIS, Row, canonical_body, chained
 from poundlock.core.errors import Fault
 from poundlock.ports import Committed
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
+
+    from poundlock.core.model import Draft
 
 
 class Chain:
@@ -99,6 +102,30 @@ class Append(msgspec.Struct):
             if known is not None and known[0] != fingerprint:
                 # Restoring would give one value for the other: rather nothing is sent.
                 raise Fault("two values have the same surrogate", advice="Please report this.", status=500)
+
+
+class Change(msgspec.Struct):
+    """Change tables of another part of the store, with the records of the change in the same transaction.
+
+    `work` gives a result and the drafts; it must take its time from outside. What it raises undoes all of it.
+    """
+
+    work: Callable[[sqlite3.Connection], tuple[object, tuple[Draft, ...]]]
+
+    def apply(self, connection: sqlite3.Connection, chain: Chain) -> object:
+        """Do the work, then append its records."""
+        connection.execute("SAVEPOINT change")
+        try:
+            result, drafts = self.work(connection)
+            written = [Written(draft.at, draft.kind, draft.id, canonical_body(draft.body)) for draft in drafts]
+        except Fault:
+            connection.execute("ROLLBACK TO change")
+            raise
+        finally:
+            connection.execute("RELEASE change")
+        for each in written:
+            chain.append(each)
+        return result
 
 
 class NewScope(msgspec.Struct):

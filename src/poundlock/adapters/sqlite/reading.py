@@ -46,6 +46,11 @@ class Reading:
         except sqlite3.Error as cause:
             raise refusal(cause) from None
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, for other tables of the same file: to read only."""
+        return self._connection
+
     def close(self) -> None:
         """Let go of the file."""
         with contextlib.suppress(sqlite3.Error):

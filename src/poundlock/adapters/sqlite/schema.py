@@ -43,6 +43,20 @@ MIGRATIONS: tuple[str, ...] = (
         signature TEXT NOT NULL, frontier BLOB NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE tool (
+        id TEXT PRIMARY KEY, epoch INTEGER NOT NULL, used INTEGER NOT NULL, entry TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE person (name TEXT PRIMARY KEY, entry TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE task (
+        id TEXT PRIMARY KEY, credential TEXT NOT NULL UNIQUE, tool TEXT NOT NULL, human TEXT NOT NULL,
+        alive INTEGER NOT NULL, ended INTEGER NOT NULL, reason TEXT NOT NULL, entry TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX task_alive ON task (alive);
+    CREATE TABLE denied (id TEXT PRIMARY KEY, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE revision (number INTEGER NOT NULL) STRICT;
+    INSERT INTO revision VALUES (0);
+    """,
 )
 """One script a version; `origin.version` says how many have run."""
 

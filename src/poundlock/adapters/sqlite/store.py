@@ -12,7 +12,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from poundlock.adapters.sqlite.jobs import Append, NewScope, Shred, Written
+from poundlock.adapters.sqlite.jobs import Append, Change, NewScope, Shred, Written
 from poundlock.adapters.sqlite.memory import Memory
 from poundlock.adapters.sqlite.reading import Reading
 from poundlock.adapters.sqlite.trouble import again, refusal
@@ -208,6 +208,14 @@ class SqliteStore:
         committed = await self._write(Shred(_written(draft), scope), Committed, None)
         self._forget(scope)
         return committed
+
+    async def change(self, work: Callable[[sqlite3.Connection], tuple[object, tuple[Draft, ...]]], kind: type[T]) -> T:
+        """Change tables of another part of the store, on record, in one durable transaction.
+
+        `work` runs in the writer's thread and gives a result of `kind` with the records to write. Raises: `Fault`;
+        nothing is changed then.
+        """
+        return await self._write(Change(work), kind, None)
 
     async def _sealing(self, scope: str) -> tuple[bytes, Sealing]:
         found = self._sealings.get(scope)

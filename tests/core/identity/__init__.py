@@ -1,0 +1,1 @@
+"""Tests of identities: the register, tasks, claims, workloads, surroundings."""
