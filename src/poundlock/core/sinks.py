@@ -11,6 +11,8 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
+from poundlock.core.actions import programs
+from poundlock.core.actions.networks import PROGRAMS, SUBCOMMANDS, WORDY_PROGRAMS
 from poundlock.core.model import Sink
 
 if TYPE_CHECKING:
@@ -59,62 +61,6 @@ _REMOTE_WORDS = _words(
 )
 _WORDS_OF_A_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
-# Programs that talk over a network whatever their arguments are.
-_PROGRAMS = _words(
-    """
-    curl wget wget2 curlie aria2c axel nc ncat netcat nc.openbsd nc.traditional socat ssh scp sftp rsync ftp lftp tftp
-    ncftp telnet ping6 nslookup nmap traceroute tracepath mtr whois sendmail msmtp swaks mailx mutt neomutt s-nail
-    httpie xh grpcurl websocat wscat hurl lynx links2 elinks w3m ssh-copy-id sshpass mosh autossh rclone s3cmd s5cmd
-    gsutil azcopy azd awscli sam heroku flyctl vercel netlify wrangler firebase gcloud kubectl helm oc terraform
-    pulumi ansible ansible-playbook doctl linode-cli ngrok cloudflared localtunnel croc magic-wormhole wormhole
-    transfer.sh twine npx uvx bunx pipx gh glab hub acli stripe twilio slackcat mosquitto_pub kcat kafkacat
-    smbclient smbget cadaver ldapsearch snmpwalk invoke-webrequest invoke-restmethod iwr irm start-bitstransfer
-    bitsadmin send-mailmessage test-netconnection tnc plink pscp psftp winrm winrs finger torsocks proxychains
-    proxychains4 tor torify git-remote-http git-remote-https
-    """
-)
-# Programs whose names are also common words: only where a command begins.
-_WORDY_PROGRAMS = _words("host mail http https az aws ping dig drill links fly oci rcp rsh rlogin")
-# Programs of which only some subcommands talk over a network.
-_SUBCOMMANDS = {
-    "git": "push fetch clone pull remote ls-remote submodule send-email send-pack fetch-pack lfs svn p4 request-pull "
-    "imap-send daemon http-push http-fetch annex",
-    "hg": "push pull clone incoming outgoing",
-    "svn": "checkout co commit ci update up import export",
-    "docker": "push pull login search manifest plugin swarm",
-    "podman": "push pull login search manifest",
-    "buildah": "push pull login",
-    "skopeo": "copy sync inspect login",
-    "crane": "push pull copy auth",
-    "npm": "publish install i ci add update login adduser exec x search audit token owner dist-tag",
-    "pnpm": "publish install i add update login dlx audit",
-    "yarn": "publish add install npm login dlx upgrade",
-    "bun": "publish install add x update",
-    "pip": "install download search wheel upload index",
-    "pip3": "install download search wheel upload index",
-    "uv": "publish add sync pip tool run",
-    "poetry": "publish install add update",
-    "hatch": "publish",
-    "flit": "publish",
-    "cargo": "publish install login search add update fetch owner yank",
-    "gem": "push install fetch signin owner",
-    "bundle": "install update",
-    "go": "get install mod",
-    "mvn": "deploy release:perform",
-    "gradle": "publish",
-    "dotnet": "nuget restore",
-    "nuget": "push install",
-    "openssl": "s_client s_time ocsp",
-    "apt": "install update",
-    "apt-get": "install update",
-    "brew": "install update fetch",
-    "certutil": "-urlcache -verifyctl",
-    "vault": "write read login kv",
-    "op": "item read",
-    "busybox": "wget nc telnet ftpput ftpget",
-    "toybox": "wget nc netcat",
-}
-_SUBCOMMAND_SETS = {program: _words(words) for program, words in _SUBCOMMANDS.items()}
 _SUBCOMMAND_REACH = 8
 # Clients of servers that may be local: with a host that is not this machine.
 _CLIENTS = _words(
@@ -181,8 +127,14 @@ def judge(tool: str, texts: Iterable[str]) -> Sink:
     kind = classify(tool)
     if kind in ("file", "remote"):
         return Sink(kind=kind, tool=tool, network=kind == "remote")
-    whole = "\n".join(texts)
-    return Sink(kind=kind, tool=tool, network=_reaches_out(whole, command=kind == "command"))
+    given = list(texts)
+    network = reaches_out("\n".join(given), command=kind == "command")
+    if network and kind == "command":
+        # A word that names a network program may be something that a local one looks for or writes.
+        suspects = [text for text in given if reaches_out(text, command=True)]
+        others = "\n".join(text for text in given if text not in suspects)
+        network = not suspects or reaches_out(others, command=True) or not all(map(programs.stays, suspects))
+    return Sink(kind=kind, tool=tool, network=network)
 
 
 def in_doubt(tool: str) -> Sink:
@@ -191,7 +143,7 @@ def in_doubt(tool: str) -> Sink:
     return Sink(kind=kind, tool=tool, network=kind != "file")
 
 
-def _reaches_out(text: str, *, command: bool) -> bool:
+def reaches_out(text: str, *, command: bool = True) -> bool:
     """Whether anything in `text` names a network program, a URL or a remote host, or can't be read."""
     return any(_names_network(reading, command=command) for reading in _readings(text))
 
@@ -221,7 +173,7 @@ def _names_network(text: str, *, command: bool) -> bool:
     if _names_program(words) or (_INTERPRETERS.search(text) and _CODE_WORDS.search(text)):
         return True
     commands = [(text[match.start()], match[1]) for match in _COMMAND.finditer(text)]
-    if any(_base(word) in _WORDY_PROGRAMS for _, word in commands):
+    if any(_base(word) in WORDY_PROGRAMS for _, word in commands):
         return True
     return command and _hides(text, words, commands)
 
@@ -235,9 +187,9 @@ def _names_program(words: Sequence[str]) -> bool:
     """Whether a program among `words` talks over a network."""
     for index, word in enumerate(words):
         name = _base(word)
-        if name in _PROGRAMS:
+        if name in PROGRAMS:
             return True
-        subcommands = _SUBCOMMAND_SETS.get(name)
+        subcommands = SUBCOMMANDS.get(name)
         if subcommands and not subcommands.isdisjoint(words[index + 1 : index + 1 + _SUBCOMMAND_REACH]):
             return True
         if name in _CLIENTS and _has_remote_host(words[max(0, index - _CLIENT_REACH) : index + _CLIENT_REACH]):
