@@ -59,6 +59,27 @@ CLIENTS = {
         Client("gemini-cli", "npm", ("@google/gemini-cli@0.61.0",), "node_modules/.bin/gemini"),
         # The SDKs of Google and of Ollama for Python, in an environment of their own.
         Client("sdks-google-ollama", "pypi", ("google-genai==3.4.0", "ollama==0.6.3"), "venv/bin/python"),
+        Client("opencode", "npm", ("opencode-ai@1.18.33",), "node_modules/.bin/opencode"),
+        Client("qwen-code", "npm", ("@qwen-code/qwen-code@0.24.4",), "node_modules/.bin/qwen"),
+        Client("continue", "npm", ("@continuedev/cli@1.5.47",), "node_modules/.bin/cn"),
+        Client("copilot-cli", "npm", ("@github/copilot@1.0.102",), "node_modules/.bin/copilot"),
+        Client("cline", "npm", ("cline@3.0.65",), "node_modules/.bin/cline"),
+        Client("pi", "npm", ("@mariozechner/pi-coding-agent@0.73.1",), "node_modules/.bin/pi"),
+        # The SDKs of Google and of Ollama for Node, and the Vercel AI SDK.
+        Client(
+            "sdks-more-node",
+            "npm",
+            (
+                "ai@7.0.173",
+                "@ai-sdk/anthropic@4.0.105",
+                "@ai-sdk/openai@4.0.118",
+                "@google/genai@3.1.0",
+                "ollama@0.6.4",
+            ),
+            "node_modules/ai/package.json",
+        ),
+        Client("litellm", "pypi", ("litellm==1.105.0",), "venv/bin/python"),
+        Client("pydantic-ai", "pypi", ("pydantic-ai-slim[anthropic,openai]==2.68.0",), "venv/bin/python"),
         Client("aimock", "npm", ("@copilotkit/aimock@1.43.0",), "node_modules/@copilotkit/aimock/package.json"),
         Client("node22", "npm", ("node@22.23.3",), "node_modules/.bin/node"),
     )

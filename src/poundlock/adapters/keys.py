@@ -84,7 +84,7 @@ class ScopeSealing:
 class Keys:
     """Everything that the master key of 32 bytes gives. Raises `ConfigFault` for another size."""
 
-    __slots__ = ("_cipher", "_list", "_signer", "known", "public")
+    __slots__ = ("_cipher", "_kept", "_list", "_signer", "known", "public")
 
     def __init__(self, master: bytes) -> None:
         if len(master) != SIZE:
@@ -95,6 +95,7 @@ class Keys:
         self._cipher = AESGCM(_derive(master, "data keys"))
         self._signer = Ed25519PrivateKey.from_private_bytes(_derive(master, "audit signing"))
         self._list = AESGCM(_derive(master, "known list"))
+        self._kept = AESGCM(_derive(master, "kept files"))
         self.known = _derive(master, "known values")
         self.public = self._signer.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
@@ -128,6 +129,21 @@ class Keys:
             raise ConfigFault(
                 "the registered values can't be opened: they were sealed with another master key, or altered",
                 advice=f"Bring back the master key ({VARIABLE}, file or keyring), or `poundlock protect` them again.",
+            ) from None
+
+    def seal_kept(self, tool: str, data: bytes) -> bytes:
+        """Seal what a file of `tool` held before it was changed, with AES-256-GCM: nonce, then ciphertext and tag."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._kept.encrypt(nonce, data, msgspec.json.encode(("kept file 1", tool)))
+
+    def open_kept(self, tool: str, sealed: bytes) -> bytes:
+        """Open what `seal_kept` gave. Raises `ConfigFault` when it is of another master key or tool, or altered."""
+        try:
+            return self._kept.decrypt(sealed[:_NONCE], sealed[_NONCE:], msgspec.json.encode(("kept file 1", tool)))
+        except (InvalidTag, ValueError):
+            raise ConfigFault(
+                "what a file held before can't be opened: it was sealed with another master key, or altered",
+                advice=f"Bring back the master key ({VARIABLE}, file or keyring).",
             ) from None
 
     def sign(self, message: bytes) -> str:

@@ -1,9 +1,15 @@
-"""`poundlock init`: write the configuration, make the state folder and a credential, say what to do next."""
+"""`poundlock init`: write the configuration, make the state folder and a credential, say what to do next.
+
+`poundlock init TOOL` writes a tool's own configuration. It must never write before it has shown what, nor overwrite
+what somebody changed since.
+"""
 
 from __future__ import annotations
 
 import getpass
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poundlock import config
@@ -15,10 +21,24 @@ from poundlock.core.tools import UNREGISTERED
 if TYPE_CHECKING:
     import argparse
 
+    from poundlock.cli.attach import Change
+    from poundlock.cli.clients import Client
+    from poundlock.config import Settings
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command's parser."""
-    parser = subparsers.add_parser("init", help="write the configuration and a credential")
+    parser = subparsers.add_parser(
+        "init",
+        help="write the configuration, or a tool's own so that it uses the gateway",
+        description="Example: poundlock init claude-code",
+    )
+    parser.add_argument("client", nargs="?", metavar="TOOL", help="write this tool's own configuration")
+    parser.add_argument("--yes", action="store_true", help="write it without asking")
+    parser.add_argument("--diff", action="store_true", help="only show what would be written")
+    parser.add_argument("--undo", action="store_true", help="bring the tool's files back as they were")
+    parser.add_argument("--forget", action="store_true", help="keep the tool's files, and no note of what they were")
+    parser.add_argument("--open", action="store_true", help="without a credential: the tool is known by its claim only")
     parser.add_argument("--config", help="where to write it")
     parser.add_argument("--print", action="store_true", help="only print the configuration with every default")
     parser.add_argument("--credential", metavar="NAME", help="only make a credential of this name, and print it once")
@@ -32,6 +52,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Do one of these; never overwrite a configuration."""
+    if args.client:
+        return _tool(args)
+    if args.undo or args.forget or args.diff or args.yes or args.open:
+        raise ConfigFault("--undo, --forget, --diff, --yes and --open belong to a tool.", advice="Add its name.")
     if args.print:
         sys.stdout.write(template())
         return 0
@@ -71,9 +95,93 @@ def run(args: argparse.Namespace) -> int:
         f"state: {folder}\n\nNext:\n"
         "  poundlock doctor            check that everything fits\n"
         "  poundlock run -- claude     run a tool behind the gateway\n"
-        "  poundlock serve             or keep a gateway running\n"
+        "  poundlock serve             or keep a gateway running,\n"
+        "  poundlock init claude-code  and have a tool use it\n"
     )
     return 0
+
+
+def _tool(args: argparse.Namespace) -> int:
+    """Write a tool's own configuration, or bring it back."""
+    from poundlock.adapters import keys
+    from poundlock.cli import attach, clients
+
+    client = clients.named(args.client)
+    settings = places.read_settings(args.config)
+    folder = places.state_folder(settings)
+    credentials = Credentials(places.credentials(folder))
+    if args.undo or args.forget:
+        master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+        done = attach.undo(folder, master, client.id) if args.undo else attach.forget(folder, client.id)
+        if done and done.credential:
+            credentials.remove(done.credential)
+        said = "as it was" if args.undo else "left as it is"
+        sys.stdout.write("".join(f"{said}: {row.path}\n" for row in done.files) if done else "nothing was noted\n")
+        return 0
+    if attach.attached(folder, client.id):
+        raise ConfigFault(
+            f"{client.title} is set up for Poundlock already.", advice=f"Type: poundlock init {client.id} --undo"
+        )
+    name = "" if args.open else f"init-{client.id}"
+    token = credentials.add(name=name, human=getpass.getuser(), tool=client.id) if name else ""
+    written = False
+    try:
+        changes = _changes(client, settings, token)
+        sys.stdout.write("\n".join(change.shown() for change in changes) + "\n")
+        if args.diff:
+            return 0
+        if not args.yes and not _agreed():
+            sys.stdout.write("Nothing was written.\n")
+            return 1
+        master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+        attach.apply(folder, master, client.id, changes, credential=name)
+        written = True
+    finally:
+        if name and not written:
+            credentials.remove(name)
+    sys.stdout.write("".join(f"wrote: {change.path}\n" for change in changes))
+    if any(write.kind == "shell" for write in client.init):
+        sys.stdout.write("".join(f"Have your shell read it: . {change.path}\n" for change in changes))
+    sys.stdout.write(
+        f"Keep a gateway running (`poundlock serve`); `poundlock init {client.id} --undo` brings all back.\n"
+    )
+    return 0
+
+
+def _changes(client: Client, settings: Settings, token: str) -> list[Change]:
+    """Give what is to be written. Raises: `ConfigFault` when there is nothing, or a file can't be read."""
+    from poundlock.cli import attach, clients, edits
+
+    if not settings.gateway.port:
+        raise ConfigFault("The gateway has no fixed port (gateway.port is 0).", advice="Give it one in poundlock.toml.")
+    url = f"http://{settings.gateway.host}:{settings.gateway.port}"
+    words = clients.words(f"{url}/t/{token}" if token else url, copilot=os.environ.get("COPILOT_PROVIDER_TYPE", ""))
+    changes = []
+    for write in client.init:
+        path = Path(write.file).expanduser()
+        before, mode = attach.read(path)
+        made = [setting.at(words) for setting in write.set if setting.counts()]
+        try:
+            text = (before or b"").decode()
+        except UnicodeDecodeError:
+            raise ConfigFault(f"{path} is not UTF-8, so it is left alone.") from None
+        after = edits.edited(write.kind, text, made).encode()
+        if after != (before or b""):
+            changes.append(attach.Change(path=str(path), before=before, after=after, mode=mode))
+    if not changes:
+        raise ConfigFault(
+            f"There is nothing to write for {client.title}.",
+            advice=f"Set the tool up first, with a key and a model; see docs/how-to/{client.guide}.",
+        )
+    return changes
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise ConfigFault("Nobody is there to be asked.", advice="Look at the change with --diff, then add --yes.")
+    sys.stdout.write("Write this? [y/N] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def template() -> str:
