@@ -10,7 +10,7 @@ import bisect
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from poundlock.core.detect import columns, keyed, lexical, scoring, validators, views
+from poundlock.core.detect import columns, keyed, lexical, readings, scoring, validators, views
 from poundlock.core.detect.compilation import LEXICAL, SEGMENT, TABLE, VIEW
 from poundlock.core.detect.rules import expression
 from poundlock.core.detect.sources import Hyperscan, Keywords
@@ -291,14 +291,14 @@ class Detector:
             spans.append(Span(start, stop, 0.6, which, text[start:stop]))
 
     def _read(self, text: str, end: int, done: dict[int, int], spans: list[Span]) -> None:
-        reading = lexical.read(text, end)
+        reading = readings.read(text, end)
         if reading is None:
             return
         value = text[reading.start : reading.end]
         done[LEXICAL] = max(end, reading.start) if len(value) < 40 else reading.end
         self._judge(reading, value, text[reading.end : reading.end + 1], spans)
 
-    def _judge(self, reading: lexical.Reading, value: str, following: str, spans: list[Span]) -> None:
+    def _judge(self, reading: readings.Reading, value: str, following: str, spans: list[Span]) -> None:
         if not lexical.plausible(reading, value):
             return
         level = lexical.level(reading.name, reading.line)
@@ -318,7 +318,7 @@ class Detector:
             which = self._lexical[lexical.sort(reading.name, level)]
             spans.append(Span(reading.start, reading.end, confidence, which, value))
 
-    def _candidates(self, reading: lexical.Reading) -> Iterable[int]:
+    def _candidates(self, reading: readings.Reading) -> Iterable[int]:
         """Give the rules whose context word stands in the name or before it on its line."""
         if not self._context:
             return ()
@@ -340,7 +340,7 @@ class Detector:
             return
         value = text.strip()
         start = text.find(value)
-        reading = lexical.Reading(key, start, start + len(value), quoted=True, how="assign", line=f" {key}")
+        reading = readings.Reading(key, start, start + len(value), quoted=True, how="assign", line=f" {key}")
         self._judge(reading, value, "", spans)
 
     def _telling(self, key: str) -> bool:

@@ -1,0 +1,85 @@
+"""What stands between a name and its value: each way of writing is read, and the value's span is exact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from poundlock.core.detect import templates
+
+if TYPE_CHECKING:
+    from poundlock.core.detect.engine import Detector
+
+HUMAN = "{A-Z:1}{a-z:6}#{1-9:4}"
+RANDOM = "{A-Za-z0-9:31}7"
+
+WAYS = {
+    "a Terraform variable": 'variable "db_password" {{\n  type = string\n  default = "«{v}»"\n}}',
+    "an object with a value": 'deploy_token = {{ value = "«{v}»" }}',
+    "a CloudFormation parameter": '"DbPassword": {{"Type": "String", "Default": "«{v}»"}}',
+    "the same in YAML": "DbPassword:\n    Type: String\n    Default: «{v}»\n",
+    "a typed variable in Go": 'var dbPassword string = "«{v}»"',
+    "an array in C": 'char db_password[] = "«{v}»";',
+    "an assignment in R": 'auth_password <- "«{v}»"',
+    "an arrow": "new db_password → «{v}»",
+    "a block scalar": "db_password: |\n  «{v}»\nother: 1",
+    "a folded scalar": "api_key: >-\n  «{v}»\nother: 1",
+    "an anchor": "password: &main «{v}»",
+    "the next line": "db_password:\n    «{v}»\nport: 1",
+    "a continued line": 'db_password = \\\n    "«{v}»"',
+    "a fallback": 'const db_password = process.env.DB || "«{v}»";',
+    "a fallback of the name itself": 'process.env.DB_PASSWORD ?? "«{v}»"',
+    "a default argument": 'password = os.environ.get("DB", "«{v}»")',
+    "a default in a reference": "spring.datasource.password=${{DB:«{v}»}}",
+    "a plist": "<key>password</key>\n\t<string>«{v}»</string>",
+    "a table of a page": "<td>password</td><td>«{v}»</td>",
+    "a part of a form": 'name="password"\r\n\r\n«{v}»\r\n--x',
+    "a table's cell with ticks": "| password | `«{v}»` |",
+    "a row": '"db_password","«{v}»"\n',
+    "a flag's neighbour": 'gh secret set DB_PASSWORD --body "«{v}»"',
+    "a bracket in a log": "smtp_password=[«{v}»] user=x",
+    "prose with a purpose": "the password for staging: «{v}»",
+    "prose with nothing between": "log in as joe with password «{v}» please",
+    "a batch variable": "%DB_PASS%=«{v}»",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("form", [HUMAN, RANDOM])
+def test_each_way_of_writing_is_read(detector: Detector, way: str, form: str) -> None:
+    """The value is found under its name, with exactly its span, whatever connects the two."""
+    text, values = templates.example(WAYS[way].replace("{v}", form).replace("{{", "{").replace("}}", "}"), "7")
+    assert [match.value for match in detector.detect(text, families=frozenset({"secret"}))] == list(values)
+
+
+def test_a_scheme_is_no_part_of_an_escaped_header(detector: Detector) -> None:
+    """`Bearer%20` stays outside of the span."""
+    text, values = templates.example(f"Authorization=Bearer%20«{RANDOM}»", "7")
+    assert [match.value for match in detector.detect(text)] == list(values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password sha256 of the file",
+        "the token 2024-05-01 was issued",
+        "password expires in 12 days",
+        "passwordEncoder: bcrypt2",
+        "PASSWORD_TOO_SHORT = 'Password2Short'",
+        'expect(token).toBe("identifier2")',
+        "passwordCommand = 'pass show mail2'",
+        "password: vault:secret/data/db#password7",
+        r"passwordRegex = /^(?=.*[A-Z])(?=.*\d).{8,}$/",
+        'encrypted_password: "q7Xz0v9Jk2Lw8Rt5Yb1N"',
+        "cache-key: deps-0d191b6a57421349aff0cc743dc70adc64d53395",
+        "publicKey: MCowBQYDK2VwAyEA1RfbF2EUOrCFf9NCzoaqi57gY2T3x=",
+        "PrivateOKPKey = Ed25519PrivateKey | X448PrivateKey",
+        '["password",\n "username",\n "remember"]',
+        "password:\n    required: true\n",
+        'variable "db_password" {\n  type = string\n  sensitive = true\n}\nx = "Harbor#2011"',
+    ],
+)
+def test_what_only_speaks_of_a_secret_is_none(detector: Detector, text: str) -> None:
+    """Names of things about secrets, references, digests and code stay quiet."""
+    assert detector.detect(text, families=frozenset({"secret"})) == ()
