@@ -39,6 +39,9 @@ class Rung(enum.StrEnum):
     SEND_DISGUISED = "sendDisguised"
     SEND_LOCAL = "sendLocal"
     SEND_APPROVED = "sendApproved"
+    CALL = "call"
+    CALL_DISGUISED = "callDisguised"
+    CALL_APPROVED = "callApproved"
     BLOCKED = "blocked"
 
 

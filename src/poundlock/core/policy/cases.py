@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from poundlock.core import calls
 from poundlock.core.errors import ConfigFault
 from poundlock.core.model import (
     Destination,
@@ -27,7 +28,7 @@ from poundlock.core.model import (
 )
 
 if TYPE_CHECKING:
-    from poundlock.core.policy.decide import Answer, Policies
+    from poundlock.core.policy.decide import Answer, CallAnswer, Policies
 
 _FAMILIES: tuple[Family, ...] = ("secret", "pii", "infrastructure", "identifier", "code", "injection")
 
@@ -63,6 +64,11 @@ class _Found(_Row, frozen=True, kw_only=True):
     confidence: int = 90
 
 
+class _Call(_Row, frozen=True, kw_only=True):
+    tool: str
+    arguments: dict[str, Any] | str = ""
+
+
 class _Facts(_Row, frozen=True, kw_only=True):
     human: str = "someone"
     team: str = ""
@@ -79,6 +85,7 @@ class _Facts(_Row, frozen=True, kw_only=True):
     mode: Mode = "enforce"
     local_model: bool = False
     sink: Sink | None = None
+    call: _Call | None = None
 
 
 class _Want(_Row, frozen=True, kw_only=True):
@@ -140,6 +147,9 @@ def run(policies: Policies, case: Case, *, source: str) -> Result:
         wanted = case.want.restore
         differences = () if given is wanted else (f"restore is {_yes(given)}, wanted {_yes(wanted)}",)
         return Result(file=source, note=case.note, differences=differences)
+    if case.facts.call is not None:
+        called = policies.call(facts, calls.describe(case.facts.call.tool, case.facts.call.arguments))
+        return Result(file=source, note=case.note, differences=tuple(_differences(case.want, called)))
     answer = policies.decide(facts)
     return Result(file=source, note=case.note, differences=tuple(_differences(case.want, answer)), answer=answer)
 
@@ -181,12 +191,13 @@ def facts_of(case: Case) -> Facts:
     )
 
 
-def _differences(want: _Want, answer: Answer) -> list[str]:
+def _differences(want: _Want, answer: Answer | CallAnswer) -> list[str]:
     found: list[str] = list(answer.errors)
     if want.rung is not None and answer.rung is not want.rung:
         found.append(f"rung is {answer.rung.value}, wanted {want.rung.value}")
-    if want.treatments is not None and answer.treatments != want.treatments:
-        found.append(f"treatments are {_list(answer.treatments)}, wanted {_list(want.treatments)}")
+    treatments = getattr(answer, "treatments", ())
+    if want.treatments is not None and treatments != want.treatments:
+        found.append(f"treatments are {_list(treatments)}, wanted {_list(want.treatments)}")
     told = {reason.policy for reason in answer.reasons}
     found += [
         f"{policy} is not among the reasons ({_list(sorted(told))})" for policy in want.reasons if policy not in told

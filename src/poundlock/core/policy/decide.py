@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
     from typing import Any
 
+    from poundlock.core.calls import Action
     from poundlock.core.model import Destination, Facts, Group, Principal, Reason, Sink, Treatment
     from poundlock.core.policy.ladder import Climb, Step
 
@@ -53,6 +54,19 @@ class Answer(Value, frozen=True, kw_only=True):
     climbs: tuple[Climb, ...] = ()
 
 
+class CallAnswer(Value, frozen=True, kw_only=True):
+    """What policy says of a tool call: its rung, and why."""
+
+    rung: Rung
+    reasons: tuple[Reason, ...] = ()
+    advice: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    holds: bool = False
+
+
+_CALLS = frozenset(rung.value for rung in ladder.TOOL_CALL)
+
+
 class Policies:
     """A compiled set of policies. Immutable to the eye: what it remembers never changes an answer."""
 
@@ -70,6 +84,7 @@ class Policies:
         self._climbs: _Remembered[Climb] = _Remembered(REMEMBERED)
         self._frames: _Remembered[cedarpy.Entities] = _Remembered(REMEMBERED_FRAMES)
         self._restores: _Remembered[bool] = _Remembered(REMEMBERED)
+        self._calls: _Remembered[CallAnswer] = _Remembered(REMEMBERED)
 
     @classmethod
     def compile(cls, sources: Mapping[str, str], schema: str) -> Policies:
@@ -93,6 +108,45 @@ class Policies:
         return self._restores.get(
             (principal, destination, kind, sink), lambda: self._restore(principal, destination, kind, sink).permitted
         )
+
+    def call(self, facts: Facts, action: Action) -> CallAnswer:
+        """Climb the ladder of a tool call: what it would do, in the exchange that `facts` tell of."""
+        frame = msgspec.structs.replace(facts, groups=())
+        return self._calls.get((frame, action), lambda: self._call(frame, action))
+
+    def _call(self, frame: Facts, action: Action) -> CallAnswer:
+        principal = entities_of.person(frame.principal)
+        try:
+            shared = self._frames.get(frame, lambda: self._entities(entities_of.exchange(frame)))
+            entities = shared.with_added_json_str(_json(entities_of.called(frame)), self._schema)
+            context = _json(entities_of.call(action))
+        except ValueError:
+            climb = ladder.Climb(rung=Rung.BLOCKED, errors=("the facts do not fit the schema",))
+        else:
+
+            def ask(rung: Rung) -> Step:
+                policies = self._having_a_say(rung.value, (entities_of.CALL, ""), frame.principal)
+                return self._ask(rung.value, principal, entities_of.part(entities_of.CALL), entities, context, policies)
+
+            climb = ladder.climb(ask, ladder.TOOL_CALL)
+        reasons = [ladder.FAULT] if climb.errors else []
+        reasons += [self._told[policy] for policy in climb.denied]
+        if climb.rung is Rung.BLOCKED and not reasons:
+            reasons.append(ladder.NO_PERMIT)
+        if climb.rung is not Rung.BLOCKED:
+            reasons += [self._told[policy] for policy in climb.applied]
+        return CallAnswer(
+            rung=climb.rung,
+            reasons=tuple(dict.fromkeys(reasons)),
+            advice=tuple(dict.fromkeys(reason.advice for reason in reasons if reason.advice)),
+            errors=climb.errors,
+            holds=bool(climb.errors) or not self._holding.isdisjoint(climb.denied),
+        )
+
+    @property
+    def judges_calls(self) -> bool:
+        """Whether any policy may keep a tool call from going on as it is; else none need be read."""
+        return any(policy.effect == "forbid" and policy.actions & _CALLS for policy in self.policies)
 
     def _decide(self, facts: Facts) -> Answer:
         frame = msgspec.structs.replace(facts, groups=())

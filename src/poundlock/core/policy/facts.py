@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from poundlock.core.calls import Action
     from poundlock.core.model import Destination, Facts, Group, Principal, Sink
 
 UNREGISTERED = "unregistered"
 DOCUMENT = "document"
 """The kind of a whole document, and the id of its part."""
+
+CALL = "call"
+"""The kind of a tool call, and the id of its part."""
 
 _UNKNOWN = frozenset({"", "unknown", UNREGISTERED})
 
@@ -84,6 +88,32 @@ def surrogate(principal: Principal, destination: Destination, kind: str) -> list
 def sink(where: Sink) -> Tree:
     """Give the context of a question about a sink."""
     return {"sink": entity("SinkKind", where.kind), "tool": where.tool, "network": where.network}
+
+
+def called(facts: Facts) -> list[Tree]:
+    """Give the part that a tool call is: of a kind of its own, in the exchange whose answer holds it."""
+    row = _document(CALL, facts)
+    row["parents"] = [entity("Kind", CALL)]
+    return [row]
+
+
+def call(action: Action) -> Tree:
+    """Give the context of a question about a tool call."""
+    return {
+        "sink": entity("SinkKind", action.sink),
+        "tool": action.tool,
+        "server": action.server,
+        "network": action.network,
+        "sends": action.sends,
+        "readable": action.readable,
+        "known": action.known,
+        "classes": list(action.classes),
+        "touches": list(action.touches),
+        "programs": list(action.programs),
+        "files": list(action.files),
+        "hosts": list(action.hosts),
+        "flags": list(action.flags),
+    }
 
 
 def within(kind: str, family: str = "") -> list[dict[str, str]]:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 OUTBOUND: tuple[Rung, ...] = (Rung.SEND, Rung.SEND_DISGUISED, Rung.SEND_LOCAL, Rung.SEND_APPROVED)
 """The rungs of an outbound exchange, loosest first."""
 
-TOOL_CALL: tuple[str, ...] = ("call", "callDisguised", "callApproved")
+TOOL_CALL: tuple[Rung, ...] = (Rung.CALL, Rung.CALL_DISGUISED, Rung.CALL_APPROVED)
+"""The rungs of a tool call, loosest first."""
 RESTORE = "restore"
 
-ACTIONS: frozenset[str] = frozenset({*(rung.value for rung in OUTBOUND), *TOOL_CALL, RESTORE})
+ACTIONS: frozenset[str] = frozenset({*(rung.value for rung in OUTBOUND), *(rung.value for rung in TOOL_CALL), RESTORE})
 """Every action that a policy may name."""
 
 STRICTNESS: dict[Rung, int] = {rung: height for height, rung in enumerate((*OUTBOUND, Rung.BLOCKED))}
@@ -71,13 +72,13 @@ class Climb(Value, frozen=True, kw_only=True):
     errors: tuple[str, ...] = ()
 
 
-def climb(ask: Callable[[Rung], Step]) -> Climb:
+def climb(ask: Callable[[Rung], Step], rungs: tuple[Rung, ...] = OUTBOUND) -> Climb:
     """Ask for each rung in order, no further than needed, and give the first that is permitted.
 
     `denied` names the policies that closed the highest rung first: what weighs most is said first.
     """
     denied: list[str] = []
-    for rung in OUTBOUND:
+    for rung in rungs:
         step = ask(rung)
         if step.errors:
             return Climb(rung=Rung.BLOCKED, denied=_once(denied), errors=step.errors)
