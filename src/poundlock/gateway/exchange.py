@@ -42,6 +42,8 @@ INLINE_KNOWN = 4_194_304
 """The largest body that is inspected there because most of it was inspected before."""
 CONVERSATIONS = 1024
 """Of how many conversations the size of the last body is remembered."""
+SENT = frozenset({Rung.SEND, Rung.SEND_DISGUISED})
+"""The rungs on which an exchange leaves by this way."""
 _MODEL = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
 
 
@@ -59,6 +61,15 @@ class Held(NamedTuple):
 
     id: str
     wire: Wire
+
+
+class Judged(NamedTuple):
+    """A verdict that is on record, with all that it was reached with."""
+
+    verdict: Verdict
+    context: Context
+    snapshot: Snapshot
+    key: ScopeKey
 
 
 class Home:
@@ -134,42 +145,17 @@ class Exchange:
 
     async def _line(self, request: Request, respond: Respond, held: Held) -> None:
         """Follow the line."""
-        if request.fault is not None:
-            raise request.fault
-        principal = await self.identity.authenticate(request.token, request.header_map, request.peer)
-        if principal is None:
-            raise ClientFault(
-                "Poundlock does not know this caller.",
-                advice="Start the tool with `poundlock run -- TOOL`, or give it a credential from `poundlock init`.",
-            )
+        principal = await self._caller(request)
         way = self._way(request)
-        snapshot = self.snapshots.current
-        key = await self.vault.scope_key(principal.human)
         body = self._decode(way, request)
-        destination = self._destination(way, body.document)
-        remembered = await self.vault.remembered(key.scope, surrogates.fingerprint(body.document.conversation, key))
-        context = Context(
-            principal=principal,
-            destination=destination,
-            issued={surrogate.text: surrogate for surrogate in remembered.issued},
-            refused=remembered.refused,
-        )
-        verdict = await self._inspect(body, context, snapshot, key, held, len(request.body))
-        await self.log.commit(
-            Entry(
-                draft=verdict.draft,
-                scope=key.scope,
-                conversation=surrogates.fingerprint(body.document.conversation, key),
-                surrogates=verdict.fresh,
-                refused=verdict.refused,
-            )
-        )
-        if verdict.decision.rung not in {Rung.SEND, Rung.SEND_DISGUISED}:
+        judged = await self._judged(body, way, principal, held, len(request.body))
+        verdict, context, key = judged.verdict, judged.context, judged.key
+        if verdict.decision.rung not in SENT:
             await self._stopped(respond, held, verdict)
             return
         headers = http.forwarded(request.headers, self._credential(way, principal))
         sent = body.encode(verdict.texts) if request.body else None
-        home = self._homeward(held, verdict, snapshot, context)
+        home = self._homeward(held, verdict, judged.snapshot, context)
         home.follow = key if body.document.stored and verdict.issued else None
         try:
             response = await self.upstream.send(request.method, self._url(way, request), headers, sent)
@@ -182,6 +168,54 @@ class Exchange:
             raise
         finally:
             self._close_record(home)
+
+    async def _caller(self, request: Request) -> Principal:
+        """Say who calls. Raises: `ClientFault` for a request that can't be read, and for a caller whom nobody knows."""
+        if request.fault is not None:
+            raise request.fault
+        principal = await self.identity.authenticate(request.token, request.header_map, request.peer)
+        if principal is None:
+            raise ClientFault(
+                "Poundlock does not know this caller.",
+                advice="Start the tool with `poundlock run -- TOOL`, or give it a credential from `poundlock init`.",
+            )
+        return principal
+
+    async def _judged(
+        self,
+        body: Body,
+        way: Way,
+        principal: Principal,
+        held: Held,
+        size: int,
+        issued: Mapping[str, Surrogate] | None = None,
+    ) -> Judged:
+        """Inspect a decoded body and put the verdict on record; once this returns, what it permits may leave.
+
+        `issued` are surrogates of this caller that are known besides those of the vault.
+        """
+        snapshot = self.snapshots.current
+        key = await self.vault.scope_key(principal.human)
+        destination = self._destination(way, body.document)
+        conversation = surrogates.fingerprint(body.document.conversation, key)
+        remembered = await self.vault.remembered(key.scope, conversation)
+        context = Context(
+            principal=principal,
+            destination=destination,
+            issued={**(issued or {}), **{surrogate.text: surrogate for surrogate in remembered.issued}},
+            refused=remembered.refused,
+        )
+        verdict = await self._inspect(body, context, snapshot, key, held, size)
+        await self.log.commit(
+            Entry(
+                draft=verdict.draft,
+                scope=key.scope,
+                conversation=conversation,
+                surrogates=verdict.fresh,
+                refused=verdict.refused,
+            )
+        )
+        return Judged(verdict, context, snapshot, key)
 
     async def _inspect(
         self, body: Body, context: Context, snapshot: Snapshot, key: ScopeKey, held: Held, size: int
