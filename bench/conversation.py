@@ -22,6 +22,7 @@ from poundlock.adapters import policyfiles, rulefiles
 from poundlock.core import conversation, pipeline
 from poundlock.core.model import Context, Principal, ScopeKey, Snapshot
 from poundlock.wire import registry
+from poundlock.wire.passages import Passages
 from relay import LAST, ROUTES, WORDS, Measured, cpu, gateway, provide, ready, send
 
 Turn = dict[str, Any]
@@ -75,13 +76,14 @@ class Inspection:
 
     def forget(self) -> None:
         """Know no string and no conversation."""
-        self._memo = conversation.Memo(64 << 20)
+        self._memo = conversation.Memo(16 << 20)
+        self._shelf = Passages(48 << 20).shelf("bench")
         self._issued: dict[str, Any] = {}
 
     def __call__(self, data: bytes) -> float:
         """Inspect one body; give the milliseconds of CPU."""
         begun = time.process_time()
-        body = self._wire.decode_request(self._route, data, {})
+        body = self._wire.decode_request(self._route, data, {}, self._shelf)
         context = Context(principal=Principal(human="bench"), destination=self._where, issued=self._issued)
         verdict = pipeline.inspect(body.document, context, self._snapshot, self._key, 1, id="b", memo=self._memo)
         body.encode(verdict.texts)

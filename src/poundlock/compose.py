@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import os
@@ -11,21 +12,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poundlock.adapters import keys, places, policyfiles, rulefiles
-from poundlock.adapters.credentials import Credentials, LocalIdentity
+from poundlock.adapters.credentials import Credentials
 from poundlock.adapters.heads import HeadFile
 from poundlock.adapters.knownfile import KnownFile
-from poundlock.adapters.sqlite import SqliteStore
+from poundlock.adapters.processes import LocalProcesses
+from poundlock.adapters.sqlite import Identities, ProofFile, Questions, SqliteStore
 from poundlock.adapters.upstream import HttpUpstream
+from poundlock.core.audit import key_fingerprint
 from poundlock.core.conversation import Memo
+from poundlock.core.identity import registry
 from poundlock.core.model import Snapshot
+from poundlock.gateway.auth import Callers
 from poundlock.gateway.exchange import Exchange
 from poundlock.gateway.snapshot import Snapshots
+from poundlock.wire.passages import Passages
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import AsyncIterator, Hashable
 
+    from poundlock.adapters import tokens
     from poundlock.config import Settings
     from poundlock.core.detect.known import Known
+    from poundlock.ports import Clock
 
 
 class SystemClock:
@@ -76,13 +84,64 @@ def _stamp(settings: Settings) -> Hashable:
     return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else () for path in found)
 
 
-def exchange(settings: Settings) -> tuple[Exchange, SqliteStore]:
-    """Join the exchange of one worker; the store is to be opened before it is used. Raises `ConfigFault`."""
+def issuer(master: keys.Keys) -> str:
+    """Give the name under which this gateway's key issues tokens."""
+    return f"urn:poundlock:{key_fingerprint(master.public)}"
+
+
+def callers(settings: Settings, folder: Path, master: keys.Keys, store: SqliteStore, clock: Clock) -> Callers:
+    """Join what says who is calling; the store is to be open when it is asked."""
+
+    def signatures() -> tokens.Tokens:
+        from poundlock.adapters import tokens  # noqa: PLC0415 (few callers bring a signed token)
+
+        return tokens.Tokens(master.tokens)
+
+    return Callers(
+        credentials=Credentials(places.credentials(folder)),
+        register=lambda patience: Questions(store.path, patience=patience),
+        signatures=signatures,
+        proofs=ProofFile(folder / "proofs.db"),
+        processes=LocalProcesses(),
+        clock=clock,
+        issuer=issuer(master),
+        human=getpass.getuser(),
+        open_loopback=settings.profile == "personal",
+        grace=settings.identity.grace_days * registry.DAY,
+    )
+
+
+@contextlib.asynccontextmanager
+async def identities(settings: Settings) -> AsyncIterator[Identities]:
+    """Open the register of tools, tasks and revocations for one command. Raises: `Fault`, `ConfigFault`."""
     folder = places.state_folder(settings)
     clock = SystemClock()
     store = SqliteStore(
         places.database(folder),
         keys.load(folder / "master.key", os.environ, place=settings.state.master_key),
+        heads=HeadFile(places.heads(settings, folder)),
+        clock=clock,
+        head_every=settings.audit.head_every,
+    )
+    await store.open()
+    try:
+        known = Identities(store, clock, by=getpass.getuser())
+        try:
+            yield known
+        finally:
+            known.close()
+    finally:
+        await store.close()
+
+
+def exchange(settings: Settings) -> tuple[Exchange, SqliteStore]:
+    """Join the exchange of one worker; the store is to be opened before it is used. Raises `ConfigFault`."""
+    folder = places.state_folder(settings)
+    clock = SystemClock()
+    master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+    store = SqliteStore(
+        places.database(folder),
+        master,
         heads=HeadFile(places.heads(settings, folder)),
         clock=clock,
         head_every=settings.audit.head_every,
@@ -96,14 +155,11 @@ def exchange(settings: Settings) -> tuple[Exchange, SqliteStore]:
         upstream=HttpUpstream(
             ca_files={row.upstream: row.ca_file for row in settings.providers.values() if row.ca_file}
         ),
-        identity=LocalIdentity(
-            Credentials(places.credentials(folder)),
-            human=getpass.getuser(),
-            open_loopback=settings.profile == "personal",
-        ),
+        identity=callers(settings, folder, master, store, clock),
         clock=clock,
         register=policyfiles.register(),
-        memo=Memo(settings.gateway.memo_bytes),
+        memo=Memo(settings.gateway.memo_bytes // 4),
+        passages=Passages(settings.gateway.memo_bytes * 3 // 4),
         keys=held,
         new_id=lambda: uuid.uuid4().hex[:16],
     )

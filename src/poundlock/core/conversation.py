@@ -19,55 +19,27 @@ from collections import OrderedDict
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-import ahocorasick
-
 from poundlock.core import surrogates
 from poundlock.core.json_levels import JsonLevels, plain_value
-from poundlock.core.model import Finding, Value
-from poundlock.core.nesting import escaped
+from poundlock.core.known_values import KnownValues, Span
+from poundlock.core.model import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from poundlock.core.detect.engine import Detector
-    from poundlock.core.model import Document, Family, Match, ScopeKey, Segment, Surrogate, Tier
+    from poundlock.core.model import Document, Family, Finding, Match, Passage, ScopeKey, Segment, Surrogate
 
 SHORTEST_KNOWN = 6
 """Shorter values are not matched exactly: they stand in too many words by chance."""
-UNBOUNDED_KNOWN = 16
-"""From this length on a value is matched inside a longer word, too."""
 SHORTEST_PIECE = 4
 """What is left of a span beside a surrogate is kept from this length on."""
+NOTES = 4
+"""Under how many scopes and snapshots a passage is remembered."""
+NOTED_SPANS = 64
+"""How many spans and surrogates a passage may hold to be remembered as a whole; else its strings are, one by one."""
 MATCHED_EXACTLY = frozenset({"secret", "pii"})
 """Families whose values are matched exactly; the others are recognised wherever they stand."""
-
-
-class Span(NamedTuple):
-    """A recognised span of a segment, with the value that a surrogate for it stands for."""
-
-    start: int
-    end: int
-    rule_id: str
-    family: Family
-    kind: str
-    tier: Tier
-    confidence: float
-    value: str
-    fingerprint: str
-
-    def finding(self, segment: int) -> Finding:
-        """Give the finding for this span of segment `segment`: all but the value."""
-        return Finding(
-            rule_id=self.rule_id,
-            family=self.family,
-            kind=self.kind,
-            tier=self.tier,
-            segment=segment,
-            start=self.start,
-            end=self.end,
-            confidence=self.confidence,
-            fingerprint=self.fingerprint,
-        )
 
 
 class Seen(NamedTuple):
@@ -138,69 +110,6 @@ class Recognised(Value, frozen=True, kw_only=True):
     late: int = 0
 
 
-class KnownValues:
-    """Exact matching of a growing set of values.
-
-    The automata are kept like the digits of a binary counter (one of 1, 2, 4, 8 … values), so that adding `n` values
-    one by one costs n log n and a text is searched by log n automata at the most.
-    """
-
-    def __init__(self) -> None:
-        self.digest = b""
-        self._values: dict[str, Span] = {}
-        self._levels: list[list[Span]] = []
-        self._automata: dict[int, ahocorasick.Automaton] = {}
-
-    def __contains__(self, value: str) -> bool:
-        return value in self._values
-
-    def __bool__(self) -> bool:
-        return bool(self._values)
-
-    def add(self, span: Span) -> None:
-        """Match this span's value from now on."""
-        if span.value in self._values:
-            return
-        self._values[span.value] = span
-        self.digest = hashlib.blake2b(self.digest + span.fingerprint.encode() + span.rule_id.encode()).digest()
-        carry = [span]
-        level = 0
-        while level < len(self._levels) and self._levels[level]:
-            carry += self._levels[level]
-            self._levels[level] = []
-            self._automata.pop(level, None)
-            level += 1
-        if level == len(self._levels):
-            self._levels.append([])
-        self._levels[level] = carry
-        self._automata.pop(level, None)
-
-    def also(self, spans: list[Span]) -> KnownValues:
-        """Give the set of these values, named as what follows on this one."""
-        more = KnownValues()
-        more.digest = self.digest
-        for span in spans:
-            more.add(span)
-        return more
-
-    def find(self, text: str) -> Iterator[Span]:
-        """Give the places where a known value stands in `text`, in any order, perhaps overlapping."""
-        for level, spans in enumerate(self._levels):
-            if not spans:
-                continue
-            if len(spans) <= 2:  # below this `str.find` is faster than an automaton
-                hits = ((at, form, span) for span in spans for form in _forms(span.value) for at in _places(text, form))
-            else:
-                automaton = self._automata.get(level)
-                if automaton is None:
-                    automaton = self._automata[level] = _automaton(spans)
-                hits = ((end - len(form) + 1, form, span) for end, (form, span) in automaton.iter(text))
-            for start, form, span in hits:
-                end = start + len(form)
-                if len(form) >= UNBOUNDED_KNOWN or _bounded(text, start, end):
-                    yield span._replace(start=start, end=end)
-
-
 def recognise(
     document: Document,
     detector: Detector,
@@ -219,21 +128,16 @@ def recognise(
     """
     salt = hashlib.blake2b(key.fingerprint + salt, digest_size=32).digest()
     segments = document.segments
-    readable = [i for i, segment in enumerate(segments) if segment.text and not segment.opaque]
     minted = {surrogate.fingerprint: surrogate for surrogate in issued.values()}
     ours = set(issued)
     taken: set[str] = set()
     present: set[str] = set()
     found: dict[str, Surrogate] = {}
-    turns = [segment.turn for segment in segments]
-    seen, digests = dict[int, Seen](), dict[int, bytes]()
-    for i in readable:
-        digest = digests[i] = _digest(segments[i], salt)
-        seen[i] = memo.get(digest) or _look(segments[i], detector, key, memo, digest)
-    last = max((turns[i] for i in readable), default=0)
+    reading = _Reading(document, detector, key, memo, salt)
+    seen, last = reading.seen, reading.last
     known, fresh = KnownValues(), list[Span]()
-    for _, turn in groupby(readable, key=turns.__getitem__):
-        indexes = [i for i in turn if seen[i] is not NOTHING]
+    for _, turn in groupby(sorted(seen), key=lambda i: segments[i].turn):
+        indexes = list(turn)
         for i in indexes:
             for _start, _end, canonical in seen[i].surrogates:
                 if canonical in ours:
@@ -248,7 +152,7 @@ def recognise(
                     ours.add(surrogate.text)
                 if span.family not in MATCHED_EXACTLY or len(span.value) < SHORTEST_KNOWN:
                     continue
-                if turns[i] < last:
+                if segments[i].turn < last:
                     known.add(span)
                 elif span.value not in known:
                     fresh.append(span)
@@ -257,14 +161,10 @@ def recognise(
             known.add(_span_of(surrogate))
     # What an earlier exchange knew comes first, what is new in this turn second: an old string is then searched for
     # the new values only.
-    late = 0
-    for values in (known, known.also(fresh)):
-        for i in readable if values else ():
-            before = len(seen[i].spans)
-            seen[i] = _match(segments[i].text, seen[i], values, key, memo, digests[i])
-            late += len(seen[i].spans) - before if values is not known and turns[i] < last else 0
+    reading.match(known)
+    late = reading.match_new(known, fresh) if fresh else 0
     findings = []
-    for i in readable:
+    for i in sorted(seen):
         for span in seen[i].spans:
             if span.fingerprint not in found:  # a remembered value, or one in another written form
                 found[span.fingerprint] = minted.get(span.fingerprint) or surrogates.mint(
@@ -272,6 +172,133 @@ def recognise(
                 )
             findings.append(span.finding(i))
     return Recognised(findings=tuple(findings), surrogates=found, present=frozenset(present), late=late)
+
+
+class Note(NamedTuple):
+    """What is remembered of a passage: what each segment holds by itself, and with the values `known`."""
+
+    seen: tuple[Seen, ...]
+    known: bytes
+    matched: tuple[Seen, ...]
+
+
+class _Reading:
+    """What each segment of a document holds: `seen`, by index, has those that hold something.
+
+    Of a passage that came before, the outcome is remembered as a whole: its strings need not even be named.
+    """
+
+    def __init__(self, document: Document, detector: Detector, key: ScopeKey, memo: Memo, salt: bytes) -> None:
+        self._segments = document.segments
+        self._detector = detector
+        self._key = key
+        self._memo = memo
+        self._salt = salt
+        self._digests: dict[int, bytes] = {}
+        self._alone: list[int] = []
+        self._passages: list[tuple[int, Passage, Note]] = []
+        self.seen: dict[int, Seen] = {}
+        self.last = 0
+        at = 0
+        for start, passage in document.passages:
+            self._read_alone(at, start)
+            at = start + len(passage.segments)
+            note = passage.notes.get(salt) or self._noted(start, passage)
+            self._passages.append((start, passage, note))
+            self.last = max(self.last, passage.turn)
+            if note.seen:
+                self.seen.update((start + i, held) for i, held in enumerate(note.seen) if held is not NOTHING)
+        self._read_alone(at, len(self._segments))
+
+    def match(self, known: KnownValues) -> None:
+        """Add the places where a value stands that an earlier turn, or the vault, knew."""
+        if not known:
+            return
+        for i in self._alone:
+            self._take(i, self._matched(i, known))
+        for start, passage, note in self._passages:
+            if note.known != known.digest:
+                matched = self._again(start, passage, note, known)
+                note = _keep(passage, self._salt, note._replace(known=known.digest, matched=matched))  # noqa: PLW2901
+            if note.matched is not note.seen:
+                for i, held in enumerate(note.matched):
+                    self._take(start + i, held)
+
+    def match_new(self, known: KnownValues, fresh: list[Span]) -> int:
+        """Add the places of values that only this turn gave away; give how many of them stand in old turns."""
+        late = 0
+        more = known.also(fresh)
+        changed = [
+            start + i
+            for start, passage, _ in self._passages
+            for i, segment in enumerate(passage.segments)
+            if _readable(segment) and more.stands_in(segment.text)
+        ]
+        for i in (*self._alone, *changed):
+            before = len(self.seen.get(i, NOTHING).spans)
+            self._take(i, self._matched(i, more))
+            if self._segments[i].turn < self.last:
+                late += len(self.seen.get(i, NOTHING).spans) - before
+        return late
+
+    def _read_alone(self, start: int, end: int) -> None:
+        """Read segments that stand in no passage."""
+        for i in range(start, end):
+            segment = self._segments[i]
+            if _readable(segment):
+                self._alone.append(i)
+                self.last = max(self.last, segment.turn)
+                self._take(i, self._look(i))
+
+    def _look(self, i: int) -> Seen:
+        digest = self._digests[i] = _digest(self._segments[i], self._salt)
+        return self._memo.get(digest) or _look(self._segments[i], self._detector, self._key, self._memo, digest)
+
+    def _matched(self, i: int, values: KnownValues) -> Seen:
+        segment = self._segments[i]
+        digest = self._digests.get(i) or _digest(segment, self._salt)
+        return _match(segment.text, self.seen.get(i, NOTHING), values, self._key, self._memo, digest)
+
+    def _take(self, i: int, held: Seen) -> None:
+        if held is not NOTHING:
+            self.seen[i] = held
+
+    def _noted(self, start: int, passage: Passage) -> Note:
+        """Read a passage that was not read before, under this scope and snapshot."""
+        seen = _held(
+            self._look(start + i) if _readable(segment) else NOTHING for i, segment in enumerate(passage.segments)
+        )
+        return _keep(passage, self._salt, Note(seen, b"", seen))
+
+    def _again(self, start: int, passage: Passage, note: Note, known: KnownValues) -> tuple[Seen, ...]:
+        """Give what a passage holds with these known values: as before, where those that are more stand nowhere."""
+        more = known.since(note.known)
+        if more is not None and not any(_readable(each) and more.stands_in(each.text) for each in passage.segments):
+            return note.matched
+        return _held(
+            self._matched(start + i, known) if _readable(segment) else NOTHING
+            for i, segment in enumerate(passage.segments)
+        )
+
+
+def _readable(segment: Segment) -> bool:
+    return bool(segment.text) and not segment.opaque
+
+
+def _held(held: Iterable[Seen]) -> tuple[Seen, ...]:
+    """Give what segments hold, none at all where it is nothing."""
+    all_held = tuple(held)
+    return () if all(each is NOTHING for each in all_held) else all_held
+
+
+def _keep(passage: Passage, salt: bytes, note: Note) -> Note:
+    """Remember a note, unless it is large; of a passage that many scopes or snapshots have read, only some are kept."""
+    if sum(len(held.spans) + len(held.surrogates) for held in note.matched) <= NOTED_SPANS:
+        notes = passage.notes
+        if len(notes) >= NOTES and salt not in notes:
+            notes.clear()
+        notes[salt] = note
+    return note
 
 
 def _digest(segment: Segment, salt: bytes) -> bytes:
@@ -379,30 +406,3 @@ def _span_of(surrogate: Surrogate) -> Span:
     """Give the span (of no place yet) for a value that the vault remembers."""
     family = cast("Family", surrogate.kind.partition(".")[0])
     return Span(0, 0, surrogate.kind, family, surrogate.kind, "internal", 1.0, surrogate.value, surrogate.fingerprint)
-
-
-def _forms(value: str) -> tuple[str, ...]:
-    """Give a value as it stands at no, one and two levels of JSON, each form once."""
-    return tuple(dict.fromkeys(escaped(value, levels) for levels in range(3)))
-
-
-def _places(text: str, form: str) -> Iterator[int]:
-    at = text.find(form)
-    while at >= 0:
-        yield at
-        at = text.find(form, at + len(form))
-
-
-def _bounded(text: str, start: int, end: int) -> bool:
-    """Tell whether a place is not a part of a longer word or number."""
-    before = start > 0 and text[start].isalnum() and text[start - 1].isalnum()
-    return not before and not (end < len(text) and text[end - 1].isalnum() and text[end].isalnum())
-
-
-def _automaton(spans: list[Span]) -> ahocorasick.Automaton:
-    automaton = ahocorasick.Automaton()
-    for span in spans:
-        for form in _forms(span.value):
-            automaton.add_word(form, (form, span))
-    automaton.make_automaton()
-    return automaton

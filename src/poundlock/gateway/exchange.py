@@ -19,7 +19,8 @@ from poundlock.core.errors import ClientFault, Fault, UpstreamFault
 from poundlock.core.model import Context, Destination, Document, Draft, Rung, ScopeKey, Sink
 from poundlock.core.stream import Homeward, StreamScanner
 from poundlock.gateway import http
-from poundlock.ports import Entry
+from poundlock.gateway.auth import Presence, Refused
+from poundlock.ports import Asked, Entry
 from poundlock.wire import registry
 from poundlock.wire.body import answered
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from poundlock.gateway.snapshot import Snapshots
     from poundlock.ports import AuditLog, Clock, Identity, Upstream, UpstreamResponse, Vault
     from poundlock.wire.base import Body, Route, Wire
+    from poundlock.wire.passages import Passages
 
 INLINE_BODY = 262_144
 """Bodies with up to so many bytes of new text are inspected on the event loop; longer work goes to a thread."""
@@ -109,6 +111,7 @@ class Exchange:
         clock: Clock,
         register: Register,
         memo: Memo,
+        passages: Passages,
         keys: Mapping[str, str],
         new_id: Callable[[], str],
     ) -> None:
@@ -119,9 +122,11 @@ class Exchange:
         self.log = log
         self.upstream = upstream
         self.identity = identity
+        self.presence = Presence(identity)
         self.clock = clock
         self.register = register
         self.memo = memo
+        self.passages = passages
         self.keys = keys
         self.new_id = new_id
         self._sizes: OrderedDict[tuple[str, str, str], int] = OrderedDict()
@@ -137,17 +142,22 @@ class Exchange:
             await self._record_refusal(held, fault)
             await self._refuse(respond, held, fault.message, fault.advice)
         except asyncio.CancelledError:
-            raise
+            if (why := self.presence.ended()) is None:
+                raise
+            await self._record_refusal(held, why)
+            await self._refuse(respond, held, why.message, why.advice)
         except Exception as error:  # noqa: BLE001 (promise 6: whatever it is, nothing may leave)
             own = Fault("Poundlock met an error of its own and sent nothing.", advice="Run `poundlock doctor`.")
             await self._record_refusal(held, own, type(error).__name__)
             await self._refuse(respond, held, own.message, own.advice)
+        finally:
+            self.presence.leave()
 
     async def _line(self, request: Request, respond: Respond, held: Held) -> None:
         """Follow the line."""
         principal = await self._caller(request)
         way = self._way(request)
-        body = self._decode(way, request)
+        body = self._decode(way, request, principal.human)
         judged = await self._judged(body, way, principal, held, len(request.body))
         verdict, context, key = judged.verdict, judged.context, judged.key
         if verdict.decision.rung not in SENT:
@@ -167,13 +177,14 @@ class Exchange:
             home.ended = "upstream broke"
             raise
         finally:
+            home.ended = "revoked" if self.presence.revoked else home.ended
             self._close_record(home)
 
     async def _caller(self, request: Request) -> Principal:
         """Say who calls. Raises: `ClientFault` for a request that can't be read, and for a caller whom nobody knows."""
         if request.fault is not None:
             raise request.fault
-        principal = await self.identity.authenticate(request.token, request.header_map, request.peer)
+        principal = await self.presence.admit(request.token, request.header_map, request.peer, _asked(request))
         if principal is None:
             raise ClientFault(
                 "Poundlock does not know this caller.",
@@ -345,6 +356,7 @@ class Exchange:
     async def _record_refusal(self, held: Held, fault: Fault, error: str = "") -> None:
         """Put on record what was refused before it was inspected; it is refused all the same if that fails."""
         body = {"provider": held.wire.provider, "message": fault.message, "advice": fault.advice, "error": error}
+        body |= {"who": fault.about} if isinstance(fault, Refused) else {}
         with contextlib.suppress(Fault):
             await self.log.commit(Entry(draft=Draft(kind="refused", id=held.id, at=self.clock.now(), body=body)))
 
@@ -384,14 +396,15 @@ class Exchange:
             raise ClientFault(f"This route is refused: {route.reason}.", advice="See `poundlock doctor --coverage`.")
         return Way(name, provider, wire, route)
 
-    def _decode(self, way: Way, request: Request) -> Body:
+    def _decode(self, way: Way, request: Request, scope: str) -> Body:
         """Decode the body; the query's values are inspected with it."""
         if request.body and not http.is_json(request.headers):
             raise ClientFault(
                 "The body's content type is not JSON in UTF-8.", advice="Send `content-type: application/json`."
             )
         if way.route.treatment == "inspect" and request.body:
-            body = way.wire.decode_request(way.route, request.body, request.header_map)
+            shelf = self.passages.shelf(scope)
+            body = way.wire.decode_request(way.route, request.body, request.header_map, shelf)
         elif request.body:
             raise ClientFault("This route takes no body.", advice="See `poundlock doctor --coverage`.")
         else:
@@ -438,6 +451,17 @@ class Exchange:
     def _url(self, way: Way, request: Request) -> str:
         query = f"?{request.query}" if request.query else ""
         return f"{way.provider.upstream.rstrip('/')}{request.raw_path}{query}"
+
+
+def _asked(request: Request) -> Asked:
+    """Say what the caller's credential may be bound to."""
+    place = f"/p/{request.provider}" if request.provider else ""
+    return Asked(
+        method=request.method,
+        url=f"http://{request.header_map.get('host', '')}{place}{request.raw_path}",
+        peer_port=request.peer_port,
+        own_port=request.own_port,
+    )
 
 
 def _told(verdict: Verdict) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ the very tree that was inspected. INVARIANT: no raw splice, no second parser.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 from poundlock.core.model import Document, Value
 
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from poundlock.core.stream import Homeward
+    from poundlock.wire.passages import Shelf
 
 RouteTreatment = Literal["inspect", "pass", "refuse"]
 
 EVENT_STREAM = "text/event-stream"
+WEBSOCKET = "WEBSOCKET"
+"""What stands as the method of a route that is a WebSocket: its handshake is a GET, and then no HTTP."""
 
 
 class Route(Value, frozen=True, kw_only=True):
@@ -87,8 +90,11 @@ class Wire(Protocol):
     def claims(self, headers: Mapping[str, str]) -> bool:
         """Whether a request's headers (lower-case names) are those that only this provider's clients send."""
 
-    def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str]) -> Body:
-        """Decode a request body; header names are lower case. Raises `ClientFault`."""
+    def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str], shelf: Shelf | None = None) -> Body:
+        """Decode a request body; header names are lower case. Raises `ClientFault`.
+
+        `shelf` has what was read from earlier bodies of the same scope: a format may use it, or read all anew.
+        """
 
     def encode_answer(self, route: Route, body: bytes, homeward: Homeward) -> bytes:
         """Restore in a whole (not streamed) JSON answer; bytes are returned unchanged where nothing is restored."""
@@ -104,3 +110,37 @@ class Wire(Protocol):
 
     def broken(self, message: str, *, code: str = "") -> bytes:
         """Give what tells the client that a stream broke on the way, for `StreamCodec.broken`: as an event."""
+
+
+class Message(NamedTuple):
+    """A client's message over a WebSocket, decoded; `answered` says that an answer follows it."""
+
+    body: Body
+    answered: bool
+
+
+class MessageCodec(Protocol):
+    """One answer over a WebSocket on its way home, message by message."""
+
+    ended: bool
+    """Whether the answer's last message has come."""
+
+    def feed(self, message: bytes) -> list[bytes]:
+        """Take the provider's next message and give those that the client may have now. Raises: `UpstreamFault`."""
+
+    def finish(self) -> list[bytes]:
+        """Give what was held back; the answer has ended, properly or not."""
+
+
+@runtime_checkable
+class SocketWire(Protocol):
+    """What a format that is also spoken over a WebSocket gives besides, for its routes of the method `WEBSOCKET`."""
+
+    def decode_message(self, data: bytes, headers: Mapping[str, str]) -> Message:
+        """Decode a client's message; the handshake's headers name its session. Raises: `ClientFault`."""
+
+    def messages(self, homeward: Homeward) -> MessageCodec:
+        """Give the codec of one answer."""
+
+    def refused_message(self, status: int, message: str, *, code: str = "") -> bytes:
+        """Give an error as a message."""

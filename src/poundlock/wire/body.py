@@ -17,7 +17,7 @@ from poundlock.core.errors import ClientFault, UpstreamFault
 from poundlock.core.model import Document, Origin, Role, Segment, SegmentKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from poundlock.core.stream import Homeward
 
@@ -215,11 +215,15 @@ def answered(answer: str) -> str:
     return digest("response", answer)
 
 
+Slot = tuple[Any, Any, bool]
+"""Where a segment's text stands in a tree: the container, the key, and whether the text is the key itself."""
+
+
 class JsonBody:
     """A decoded body: its document, and the places in its tree where each segment's text stands."""
 
-    def __init__(self, document: Document, tree: Any, slots: list[tuple[Any, Any, bool]]) -> None:
-        """Join a document with its tree; `slots` stand beside the segments: (container, key, whether it is the key)."""
+    def __init__(self, document: Document, tree: Any, slots: list[Slot]) -> None:
+        """Join a document with its tree; `slots` stand beside the segments."""
         self.document = document
         self._tree = tree
         self._slots = slots
@@ -229,32 +233,40 @@ class JsonBody:
 
         Raises: `ValueError` for a new text of an opaque segment: a mistake in the program.
         """
-        if not texts:
-            return write(self._tree)
-        kept: list[tuple[Any, Any, Any]] = []
-        renamed: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
+        return encode(self._tree, self.document.segments, self._slots, texts)
+
+
+def encode(tree: Any, segments: Sequence[Segment], slots: Sequence[Slot], texts: Mapping[int, str]) -> bytes:
+    """Give a tree's bytes with the texts of these segments (by index) replaced; the tree stays as it is.
+
+    Raises: `ValueError` for a new text of an opaque segment: a mistake in the program.
+    """
+    if not texts:
+        return write(tree)
+    kept: list[tuple[Any, Any, Any]] = []
+    renamed: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
+    try:
+        for index, text in texts.items():
+            holder, key, is_key = slots[index]
+            if segments[index].opaque:
+                raise ValueError(f"segment {index} is opaque and can't be replaced")
+            if is_key:
+                renamed.setdefault(id(holder), (holder, {}))[1][key] = text
+            else:
+                kept.append((holder, key, holder[key]))
+                holder[key] = text
+        with_old_names = [(holder, dict(holder)) for holder, _ in renamed.values()]
         try:
-            for index, text in texts.items():
-                holder, key, is_key = self._slots[index]
-                if self.document.segments[index].opaque:
-                    raise ValueError(f"segment {index} is opaque and can't be replaced")
-                if is_key:
-                    renamed.setdefault(id(holder), (holder, {}))[1][key] = text
-                else:
-                    kept.append((holder, key, holder[key]))
-                    holder[key] = text
-            with_old_names = [(holder, dict(holder)) for holder, _ in renamed.values()]
-            try:
-                for holder, names in renamed.values():
-                    _rename(holder, names)
-                return write(self._tree)
-            finally:
-                for holder, old in with_old_names:
-                    holder.clear()
-                    holder.update(old)
+            for holder, names in renamed.values():
+                _rename(holder, names)
+            return write(tree)
         finally:
-            for holder, key, old_text in reversed(kept):
-                holder[key] = old_text
+            for holder, old in with_old_names:
+                holder.clear()
+                holder.update(old)
+    finally:
+        for holder, key, old_text in reversed(kept):
+            holder[key] = old_text
 
 
 def _rename(holder: dict[str, Any], names: Mapping[str, str]) -> None:

@@ -8,15 +8,20 @@ then the rest. This module must never judge a text, and never leave a string out
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from poundlock.core.model import Document, Origin
 from poundlock.wire import body
 from poundlock.wire.anthropic.answer import is_call
-from poundlock.wire.body import Gatherer, JsonBody, Voice, words
+from poundlock.wire.body import Gatherer, Voice, words
+from poundlock.wire.passages import Calls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from poundlock.wire.base import Body
+    from poundlock.wire.passages import Opened, Shelf
 
 Path = tuple[str | int, ...]
 
@@ -84,8 +89,14 @@ def origin_of(text: str) -> Origin:
     return "tool" if at and not text[at:].strip() else "typed"
 
 
-def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
-    """Decode the body of a request. Raises: `ClientFault`."""
+def read(operation: str, data: bytes, headers: Mapping[str, str], shelf: Shelf | None = None) -> Body:
+    """Decode the body of a request; messages that are on the `shelf` are not read again. Raises: `ClientFault`."""
+    if shelf is not None:
+        try:
+            if (opened := shelf.opened(data, "messages")) is not None:
+                return _Reader(opened.tree, opened).read(operation, headers, ())
+        except (ValueError, RecursionError):  # read as a whole, it is put right, or refused with a reason
+            pass
     tree, notes = body.decode_object(data, "Send what the Messages API describes.")
     return _Reader(tree).read(operation, headers, notes)
 
@@ -93,14 +104,15 @@ def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
 class _Reader:
     """One body's reading, top to bottom."""
 
-    def __init__(self, tree: dict[str, Any]) -> None:
+    def __init__(self, tree: dict[str, Any], opened: Opened | None = None) -> None:
         self._tree = tree
+        self._opened = opened
         self._gather = Gatherer(NAMES, VALUES)
         self._turn = 0
-        self._calls: dict[str, str] = {}
+        self._calls = Calls()
         self._first = ""
 
-    def read(self, operation: str, headers: Mapping[str, str], notes: tuple[str, ...]) -> JsonBody:
+    def read(self, operation: str, headers: Mapping[str, str], notes: tuple[str, ...]) -> Body:
         tree, gather = self._tree, self._gather
         system = Voice("system", "prose", "tool")
         done = {"tools", "system", "messages", "model", "metadata", "mcp_servers"}
@@ -108,7 +120,9 @@ class _Reader:
             gather.tree(tree, "tools", ("tools",), system)
         if "system" in tree:
             self._content(tree, "system", ("system",), system)
-        if "messages" in tree:
+        if self._opened is not None:
+            self._again(self._opened)
+        elif "messages" in tree:
             self._messages(tree["messages"])
         self._model()
         self._metadata()
@@ -125,30 +139,50 @@ class _Reader:
             notes=notes,
             segments=(),
         )
-        return gather.body(tree, document)
+        return gather.body(tree, document) if self._opened is None else self._opened.body(gather, document)
 
     def _messages(self, messages: Any) -> None:
         if not isinstance(messages, list):
             self._gather.tree(self._tree, "messages", ("messages",), Voice("user", "prose", "typed"))
             return
-        for index, message in enumerate(messages):
-            path: Path = ("messages", index)
-            if not isinstance(message, dict):
-                self._gather.tree(messages, index, path, Voice("user", "prose", "typed", self._turn))
-                continue
-            role = _string(message, "role")
-            if role == "assistant":
-                voice = Voice("assistant", "prose", "tool", self._turn)
-            elif role == "system":
-                voice = Voice("system", "prose", "tool", self._turn)
-            else:
-                voice = Voice("user", "prose", "typed", self._turn)
-            if "content" in message:
-                self._content(message, "content", (*path, "content"), voice)
-            if len(message) > 2 or role not in VALUES or "content" not in message:
-                self._gather.members(message, path, voice, _CONTENT)
-            if role == "assistant":
-                self._turn += 1
+        for index in range(len(messages)):
+            self._message(messages, index, index)
+
+    def _again(self, opened: Opened) -> None:
+        """Read the messages, each of which may have been read before."""
+        for index, item in enumerate(opened.items):
+            begun = bool(self._first)
+            where = ("anthropic", index, self._turn, begun)
+            self._turn, first = opened.read(where, item, self._gather, self._calls, partial(self._learned, index))
+            if not begun:
+                self._first = first
+
+    def _learned(self, index: int, holder: list[Any]) -> tuple[int, str]:
+        """Read a message; give the turn after it, and the conversation's first typed text if it is in this one."""
+        begun = bool(self._first)
+        self._message(holder, 0, index)
+        return self._turn, "" if begun else self._first
+
+    def _message(self, holder: list[Any], key: int, index: int) -> None:
+        """Read `holder[key]`, the message that stands at `index`."""
+        message = holder[key]
+        path: Path = ("messages", index)
+        if not isinstance(message, dict):
+            self._gather.tree(holder, key, path, Voice("user", "prose", "typed", self._turn))
+            return
+        role = _string(message, "role")
+        if role == "assistant":
+            voice = Voice("assistant", "prose", "tool", self._turn)
+        elif role == "system":
+            voice = Voice("system", "prose", "tool", self._turn)
+        else:
+            voice = Voice("user", "prose", "typed", self._turn)
+        if "content" in message:
+            self._content(message, "content", (*path, "content"), voice)
+        if len(message) > 2 or role not in VALUES or "content" not in message:
+            self._gather.members(message, path, voice, _CONTENT)
+        if role == "assistant":
+            self._turn += 1
 
     def _content(self, holder: Any, key: Any, path: Path, voice: Voice) -> None:
         """Read content: a string, a block, or a list of blocks."""
@@ -198,14 +232,14 @@ class _Reader:
             name = block.get("name")
             tool = name if isinstance(name, str) else ""
             if isinstance(block.get("id"), str):
-                self._calls[block["id"]] = tool
+                self._calls.tell(block["id"], tool)
             if "input" in block:
                 arguments = Voice("assistant", "tool_args", "tool", voice.turn, tool)
                 self._gather.tree(block, "input", (*path, "input"), arguments)
                 done.add("input")
         elif kind.endswith("tool_result"):
             origin: Origin = "untrusted" if kind.startswith(_UNTRUSTED) else "tool"
-            voice = Voice("tool", "tool_result", origin, voice.turn, self._calls.get(_string(block, "tool_use_id"), ""))
+            voice = Voice("tool", "tool_result", origin, voice.turn, self._calls.ask(_string(block, "tool_use_id")))
             if "content" in block:
                 self._content(block, "content", (*path, "content"), voice)
                 done.add("content")
@@ -229,13 +263,13 @@ class _Reader:
         elif kind == "tool_result" and size == 3:
             called = block.get("tool_use_id")
             if type(called) is str and type(block.get("content")) is str and body.is_id(called):
-                voice = Voice("tool", "tool_result", "tool", voice.turn, self._calls.get(called, ""))
+                voice = Voice("tool", "tool_result", "tool", voice.turn, self._calls.ask(called))
                 self._gather.text(block, "content", (*path, "content"), voice)
                 return True
         elif kind == "tool_use" and size == 4 and "input" in block:
             called, name = block.get("id"), block.get("name")
             if type(called) is str and type(name) is str and body.is_id(called):
-                self._calls[called] = name
+                self._calls.tell(called, name)
                 arguments = Voice("assistant", "tool_args", "tool", voice.turn, name)
                 self._gather.tree(block, "input", (*path, "input"), arguments)
                 self._gather.tree(block, "name", (*path, "name"), voice)

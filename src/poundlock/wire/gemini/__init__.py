@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from poundlock.core.stream import Homeward
     from poundlock.wire.base import Body, StreamCodec
+    from poundlock.wire.passages import Shelf
 
 _VERSION = r"/v1(?:alpha|beta[0-9]?)?"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
@@ -91,7 +92,13 @@ class Gemini:
         """Whether a request's headers (lower-case names) are those that only this provider's clients send."""
         return "x-goog-api-key" in headers or "x-goog-api-client" in headers or "x-goog-user-project" in headers
 
-    def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str]) -> Body:
+    def decode_request(
+        self,
+        route: Route,
+        body: bytes,
+        headers: Mapping[str, str],
+        shelf: Shelf | None = None,  # noqa: ARG002 (its bodies are read as a whole)
+    ) -> Body:
         """Decode a request body. Raises: `ClientFault`."""
         return request.read(route.operation, route.model, body, headers)
 

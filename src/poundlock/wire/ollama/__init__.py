@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from poundlock.core.stream import Homeward
     from poundlock.wire.base import Body, StreamCodec
+    from poundlock.wire.passages import Shelf
 
 LINES = "application/x-ndjson"
 
@@ -60,7 +61,13 @@ class Ollama:
         """Whether a request's headers (lower-case names) are those that only this provider's clients send."""
         return headers.get("user-agent", "").startswith(("ollama/", "ollama-python/", "ollama-js/"))
 
-    def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str]) -> Body:
+    def decode_request(
+        self,
+        route: Route,
+        body: bytes,
+        headers: Mapping[str, str],
+        shelf: Shelf | None = None,  # noqa: ARG002 (its bodies are read as a whole)
+    ) -> Body:
         """Decode a request body. Raises: `ClientFault`."""
         return request.read(route.operation, body, headers)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from poundlock.core.stream import Homeward
     from poundlock.wire.base import Body, StreamCodec
+    from poundlock.wire.passages import Shelf
 
 # No dots in a row, whatever a server makes of encoded slashes: an id must not lead to another route.
 _ID = r"(?!/|.*(?:\.\.|//))(?:[A-Za-z0-9._:@/-]|%2[Ff]|%3[Aa]){1,160}"
@@ -58,9 +59,9 @@ class OpenAIChat:
         """Whether a request's headers (lower-case names) are those that only this provider's clients send."""
         return "openai-organization" in headers or "openai-project" in headers or "openai-beta" in headers
 
-    def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str]) -> Body:
+    def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str], shelf: Shelf | None = None) -> Body:
         """Decode a request body. Raises: `ClientFault`."""
-        return request.read(route.operation, body, headers)
+        return request.read(route.operation, body, headers, shelf)
 
     def encode_answer(self, route: Route, body: bytes, homeward: Homeward) -> bytes:
         """Restore in a whole answer. Raises: `UpstreamFault` for what isn't JSON."""

@@ -8,15 +8,20 @@ This module must never judge a text, and never leave a string out that is not a 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from poundlock.core.errors import ClientFault
 from poundlock.core.model import Document, Origin
 from poundlock.wire import body
-from poundlock.wire.body import Gatherer, JsonBody, Voice, words
+from poundlock.wire.body import Gatherer, Voice, words
+from poundlock.wire.passages import Calls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from poundlock.wire.base import Body
+    from poundlock.wire.passages import Opened, Shelf
 
 Path = tuple[str | int, ...]
 
@@ -42,8 +47,14 @@ _TOKEN = re.compile(r"[0-9]{1,7}")
 _CACHE_KEY = re.compile(r"(?:[A-Za-z0-9]{1,16}[-_:]){0,4}[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}")
 
 
-def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
-    """Decode the body of a request. Raises: `ClientFault`."""
+def read(operation: str, data: bytes, headers: Mapping[str, str], shelf: Shelf | None = None) -> Body:
+    """Decode the body of a request; messages that are on the `shelf` are not read again. Raises: `ClientFault`."""
+    if shelf is not None and operation == "chat.completions":
+        try:
+            if (opened := shelf.opened(data, "messages")) is not None:
+                return _Reader(opened.tree, opened).read(operation, headers, ())
+        except (ValueError, RecursionError):  # read as a whole, it is put right, or refused with a reason
+            pass
     tree, notes = body.decode_object(data)
     return _Reader(tree).read(operation, headers, notes)
 
@@ -51,21 +62,25 @@ def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
 class _Reader:
     """One body's reading, top to bottom."""
 
-    def __init__(self, tree: dict[str, Any]) -> None:
+    def __init__(self, tree: dict[str, Any], opened: Opened | None = None) -> None:
         self._tree = tree
+        self._opened = opened
         self._gather = Gatherer(NAMES, VALUES)
         self._turn = 0
-        self._calls: dict[str, str] = {}
+        self._calls = Calls()
         self._beginning: list[str] = []
+        self._begun = False
 
-    def read(self, operation: str, headers: Mapping[str, str], notes: tuple[str, ...]) -> JsonBody:
+    def read(self, operation: str, headers: Mapping[str, str], notes: tuple[str, ...]) -> Body:
         tree, gather = self._tree, self._gather
         rest = Voice("system", "prose", "tool")
         done = {"tools", "functions", "messages", "input", "logit_bias"}
         for name in ("tools", "functions"):
             if name in tree:
                 gather.tree(tree, name, (name,), rest)
-        if operation == "chat.completions":
+        if self._opened is not None:
+            self._again(self._opened)
+        elif operation == "chat.completions":
             self._messages()
         elif "messages" in tree:
             gather.tree(tree, "messages", ("messages",), Voice("user", "prose", "typed"))
@@ -90,7 +105,7 @@ class _Reader:
             notes=notes,
             segments=(),
         )
-        return gather.body(tree, document)
+        return gather.body(tree, document) if self._opened is None else self._opened.body(gather, document)
 
     def _messages(self) -> None:
         messages = self._tree.get("messages")
@@ -98,14 +113,31 @@ class _Reader:
             if messages is not None:
                 self._gather.tree(self._tree, "messages", ("messages",), Voice("user", "prose", "typed"))
             return
-        for index, message in enumerate(messages):
-            path: Path = ("messages", index)
-            if isinstance(message, dict):
-                self._message(message, path)
-            else:
-                self._gather.tree(messages, index, path, Voice("user", "prose", "typed", self._turn))
+        for index in range(len(messages)):
+            self._message(messages, index, index)
 
-    def _message(self, message: dict[str, Any], path: Path) -> None:
+    def _again(self, opened: Opened) -> None:
+        """Read the messages, each of which may have been read before."""
+        for index, item in enumerate(opened.items):
+            where = ("openai", index, self._turn, self._begun)
+            learned = opened.read(where, item, self._gather, self._calls, partial(self._learned, index))
+            self._turn, self._begun, beginning = learned
+            self._beginning += beginning
+
+    def _learned(self, index: int, holder: list[Any]) -> tuple[int, bool, list[str]]:
+        """Read a message; give the turn after it, whether the conversation has begun, and how it does in this one."""
+        before, self._beginning = self._beginning, []
+        self._message(holder, 0, index)
+        found, self._beginning = self._beginning, before
+        return self._turn, self._begun, found
+
+    def _message(self, holder: list[Any], key: int, index: int) -> None:
+        """Read `holder[key]`, the message that stands at `index`."""
+        message = holder[key]
+        path: Path = ("messages", index)
+        if not isinstance(message, dict):
+            self._gather.tree(holder, key, path, Voice("user", "prose", "typed", self._turn))
+            return
         role = _string(message, "role")
         voice = self._voice(message, role)
         done = set()
@@ -122,8 +154,8 @@ class _Reader:
             done.add("function_call")
         if isinstance(message.get("tool_calls"), list):
             calls = message["tool_calls"]
-            for index, call in enumerate(calls):
-                self._call(calls, index, call, (*path, "tool_calls", index), voice)
+            for number, call in enumerate(calls):
+                self._call(calls, number, call, (*path, "tool_calls", number), voice)
             done.add("tool_calls")
         self._gather.members(message, path, voice, done)
         if role == "assistant":
@@ -135,7 +167,7 @@ class _Reader:
         if role in {"system", "developer"}:
             return Voice("system", "prose", "tool", self._turn)
         if role == "tool":
-            tool = self._calls.get(_string(message, "tool_call_id"), "") or _string(message, "name")
+            tool = self._calls.ask(_string(message, "tool_call_id")) or _string(message, "name")
             return Voice("tool", "tool_result", "tool", self._turn, tool)
         if role == "function":
             return Voice("tool", "tool_result", "tool", self._turn, _string(message, "name"))
@@ -157,9 +189,9 @@ class _Reader:
 
     def _begin(self, text: str, voice: Voice) -> None:
         """Remember how the conversation began, up to its first user text."""
-        begun = any(text.startswith("user\n") for text in self._beginning)
-        if not begun and voice.role in {"system", "user"}:
+        if not self._begun and voice.role in {"system", "user"}:
             self._beginning.append(f"{voice.role}\n{text}")
+            self._begun = voice.role == "user"
 
     def _part(self, part: dict[str, Any], path: Path, voice: Voice) -> None:
         """Read one part of a content."""
@@ -220,7 +252,7 @@ class _Reader:
             if isinstance(call.get(name), dict):
                 tool = self._function(call, name, (*path, name), voice)
                 if isinstance(call.get("id"), str):
-                    self._calls[call["id"]] = tool
+                    self._calls.tell(call["id"], tool)
                 done.add(name)
         self._gather.members(call, path, voice, done)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from poundlock.core.stream import Homeward
     from poundlock.wire.base import Body, StreamCodec
+    from poundlock.wire.passages import Shelf
 
 ROUTES = (
     Route(method="POST", path=r"(?:/openai)?(?:/v1)?/completions", operation="completions"),
@@ -37,7 +38,13 @@ class OpenAICompletions:
         """Whether a request's headers (lower-case names) are those that only this provider's clients send."""
         return "openai-organization" in headers or "openai-project" in headers
 
-    def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str]) -> Body:
+    def decode_request(
+        self,
+        route: Route,
+        body: bytes,
+        headers: Mapping[str, str],
+        shelf: Shelf | None = None,  # noqa: ARG002 (its bodies are read as a whole)
+    ) -> Body:
         """Decode a request body. Raises: `ClientFault`."""
         return request.read(route.operation, body, headers)
 

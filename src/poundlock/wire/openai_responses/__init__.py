@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
-from poundlock.wire.base import EVENT_STREAM, Route
+from poundlock.wire.base import EVENT_STREAM, WEBSOCKET, Route
 from poundlock.wire.body import write
-from poundlock.wire.openai_responses import answer, request
+from poundlock.wire.openai_responses import answer, messages, request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from poundlock.core.stream import Homeward
-    from poundlock.wire.base import Body, StreamCodec
+    from poundlock.wire.base import Body, Message, StreamCodec
+    from poundlock.wire.passages import Shelf
 
 # Servers that speak this format stand at /v1, at /openai/v1 or at no prefix at all.
 _AT = r"(?:/openai)?(?:/v1)?/responses"
@@ -29,11 +30,17 @@ ROUTES = (
     Route(method="POST", path=rf"{_AT}/input_tokens", operation="responses.input_tokens"),
     Route(method="POST", path=rf"{_AT}/compact", operation="responses.compact"),
     Route(
-        method="GET",
+        method=WEBSOCKET,
         path=_AT,
         operation="responses.websocket",
+        reason="each message is inspected as a request of its own",
+    ),
+    Route(
+        method="GET",
+        path=_AT,
+        operation="responses.list",
         treatment="refuse",
-        reason="the WebSocket of this path is refused until its frames are inspected",
+        reason="stored answers are read one by one, by their id",
     ),
     Route(method="GET", path=rf"{_AT}/(?P<answered>{_ID})", operation="responses.retrieve"),
     Route(method="GET", path=rf"{_AT}/(?P<answered>{_ID})/input_items", operation="responses.input_items"),
@@ -65,7 +72,13 @@ class OpenAIResponses:
         """Whether a request's headers (lower-case names) are those that only this provider's clients send."""
         return "openai-organization" in headers or "openai-project" in headers or "openai-beta" in headers
 
-    def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str]) -> Body:
+    def decode_request(
+        self,
+        route: Route,
+        body: bytes,
+        headers: Mapping[str, str],
+        shelf: Shelf | None = None,  # noqa: ARG002 (its bodies are read as a whole)
+    ) -> Body:
         """Decode a request body. Raises: `ClientFault`."""
         return request.read(route.operation, body, headers)
 
@@ -78,6 +91,18 @@ class OpenAIResponses:
         if content_type.partition(";")[0].strip().lower() != EVENT_STREAM or route.operation not in _RESTORED:
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
         return answer.AnswerCodec(homeward)
+
+    def decode_message(self, data: bytes, headers: Mapping[str, str]) -> Message:
+        """Decode a client's message over a WebSocket; the handshake's headers name its session. Raises: `ClientFault`."""
+        return messages.read(data, headers)
+
+    def messages(self, homeward: Homeward) -> messages.MessageCodec:
+        """Give the codec of an answer over a WebSocket."""
+        return messages.MessageCodec(homeward)
+
+    def refused_message(self, status: int, message: str, *, code: str = "") -> bytes:
+        """Give an error as a message over a WebSocket."""
+        return messages.refusal(status, message, code)
 
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:
         """Give an error body."""
