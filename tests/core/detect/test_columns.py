@@ -76,3 +76,24 @@ def test_hl7_fields_are_known_by_their_place(detector: Detector) -> None:
 def test_code_is_no_table(detector: Detector, text: str) -> None:
     """Parameters, imports and assignments hold separators and names too."""
     assert found(detector, text) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "value"),
+    [
+        ("id\tpassword\n1\t{v}\n", "Pirate#2004"),
+        ("# users\n| user | password |\n|---|---|\n| joe | {v} |\n", "Lantern#6509"),
+        ("user;pass\njoe;{v}\nend\n", "Cobalt#5180"),
+        ("email,api_token,role\na@b.io,{v},x\n", "djPVjUNWewihMiv7KDWsTOkRM"),
+        ("INSERT INTO users (name, password) VALUES ('joe', '{v}')", "Tiger_2019_x"),
+    ],
+)
+def test_a_column_of_secrets(detector: Detector, table: str, value: str) -> None:
+    """What stands under a name that promises a secret is one, with exactly its cell as the span."""
+    found = detector.detect(table.replace("{v}", value), families=frozenset({"secret"}))
+    assert [match.value for match in found] == [value]
+
+
+def test_a_column_of_words_is_no_secret(detector: Detector) -> None:
+    """Tables of words, as of a parser or of settings, stay quiet."""
+    assert detector.detect("token,pos,lemma\nruns,VERB,run\nfast,ADV,fast\n") == ()

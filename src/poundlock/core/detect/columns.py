@@ -1,7 +1,8 @@
 """Columns, keys and fields that say what stands under them: CSV and its kin, tables, SQL dumps, JSON keys, HL7.
 
 A name such as `customer_phone_no` or `DateOfBirth` means the keyed rules (see `keyed`) whose keyword it ends in; a
-value under it must be what such a rule describes, whole. A table is read once, from its header to its last row.
+value under it must be what such a rule describes, whole. A name such as `db_password` or `api_key` means a secret,
+which the lexical layer judges. A table is read once, from its header to its last row.
 Must never read a row twice, and never take a line of code for a header.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from poundlock.core.detect import keyed
+from poundlock.core.detect import keyed, lexical
 from poundlock.core.detect.expressions import Expression
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def headers(rules: Iterable[Rule]) -> Iterator[str]:
         yield rf"[^A-Za-z0-9=](?i:{some})[\"'` ]?[,;|\t]"
 
 
+# A column of secrets: at the end of a header or before another name, behind a separator or at the line's beginning.
+SECRETS = (
+    r"(?:[,;|\t] {0,12}|\n)[\"'`\[]?[A-Za-z0-9_]{0,16}(?i:password|passwd|pwd|pass|secret|token|api[_-]?key)[\"'`\]]?"
+    r"(?: {0,12}[,;|\t)][^()]| {0,12}\|?\r?\n|\))"
+)
 SEGMENT = r"(?:PID|NK1|GT1|IN1)\|[0-9]{0,4}\|"
 NAME = Expression(r"[^\W\d][\w .\-/#()']{0,40}")
 PIECE = Expression(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+", re.UNICODE)
@@ -117,12 +123,16 @@ SEGMENT_END = Expression(r"\r|\n|\\r|\\n|\"|$")
 
 
 class Cell(NamedTuple):
-    """Judge a value that stands under a name: its span, and the numbers of the rules that the name means."""
+    """A value that stands under a name: its span, and the numbers of the rules that the name means.
+
+    With `name`, the name promises a secret.
+    """
 
     start: int
     end: int
     rules: tuple[int, ...]
     whole: bool = False
+    name: str = ""
 
 
 class Columns:
@@ -170,6 +180,8 @@ class Columns:
 
     def read(self, text: str, end: int, before: int) -> tuple[list[Cell], int]:
         """Read the table whose header the hit at `end` is in; give its cells, and where reading can go on."""
+        while end > before + 1 and text[end - 1] in "\r\n":
+            end -= 1
         start = text.rfind("\n", max(before, end - 1000), end) + 1
         start = max(start, before, end - 1000)
         stop = text.find("\n", end)
@@ -195,8 +207,14 @@ class Columns:
             return [], stop
         return self._rows(text, stop + 1, mark, len(names), meant)
 
-    def _meant(self, names: Sequence[str]) -> dict[int, tuple[int, ...]]:
-        meant = {place: found for place, name in enumerate(names) if (found := self.meaning(name))}
+    def _meant(self, names: Sequence[str]) -> dict[int, tuple[int, ...] | str]:
+        """Give what the names of columns mean, by place: rules, or the name itself where it promises a secret."""
+        meant: dict[int, tuple[int, ...] | str] = {
+            place: found for place, name in enumerate(names) if (found := self.meaning(name))
+        }
+        for place, name in enumerate(names):
+            if place not in meant and len(name) < LONGEST and lexical.strength(name) >= lexical.SECRET:
+                meant[place] = name
         telling = meant or any("mail" in name.lower() for name in names)
         if telling and self._person >= 0:
             for place, name in enumerate(names):
@@ -206,7 +224,7 @@ class Columns:
         return meant
 
     def _rows(
-        self, text: str, at: int, mark: str, width: int, meant: dict[int, tuple[int, ...]]
+        self, text: str, at: int, mark: str, width: int, meant: dict[int, tuple[int, ...] | str]
     ) -> tuple[list[Cell], int]:
         cells: list[Cell] = []
         size = len(text)
@@ -292,10 +310,12 @@ def _cells(line: str, match: Callable[..., re.Match[str] | None], mark: str) -> 
         at = stop + 1
 
 
-def _trimmed(text: str, start: int, end: int, rules: tuple[int, ...]) -> Cell:
+def _trimmed(text: str, start: int, end: int, meaning: tuple[int, ...] | str) -> Cell:
     """Give a cell without blanks and quotes."""
-    while start < end and text[start] in " \t\"'\n":
+    while start < end and text[start] in " \t\"'`\n":
         start += 1
-    while end > start and text[end - 1] in " \t\"'\r\n":
+    while end > start and text[end - 1] in " \t\"'`\r\n":
         end -= 1
-    return Cell(start, end, rules)
+    if isinstance(meaning, str):
+        return Cell(start, end, (), name=meaning)
+    return Cell(start, end, meaning)

@@ -60,6 +60,8 @@ def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
         for number, view in enumerate(views.VIEWS):
             triggers.append(derive(view.pattern))
             purposes.append(VIEW - number)
+        triggers.append(derive(columns.SECRETS))
+        purposes.append(TABLE)
     if any(rule.lexical in keyed.MODES for rule in rules):
         for pattern in columns.headers(rules):
             triggers.append(derive(pattern))

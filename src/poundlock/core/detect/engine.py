@@ -172,8 +172,8 @@ class Detector:
                 if end > done.get(LEXICAL, 0) and (families is None or "secret" in families):
                     self._read(text, end, done, spans)
             elif purpose in (TABLE, SEGMENT):
-                if end > done.get(purpose, 0) and (families is None or "pii" in families):
-                    self._tabled(text, end, purpose, done, spans)
+                if end > done.get(purpose, 0) and (families is None or "pii" in families or "secret" in families):
+                    self._tabled(text, end, purpose, families, done, spans)
             elif depth < DEEPEST and end > done.get(purpose, 0):
                 self._view(text, end, purpose, families, depth, done, spans)
 
@@ -242,7 +242,15 @@ class Detector:
             self._columns = columns.Columns(self.rules)
         return self._columns
 
-    def _tabled(self, text: str, end: int, purpose: int, done: dict[int, int], spans: list[Span]) -> None:
+    def _tabled(
+        self,
+        text: str,
+        end: int,
+        purpose: int,
+        families: frozenset[str] | None,
+        done: dict[int, int],
+        spans: list[Span],
+    ) -> None:
         """Read the table or the segment that the hit at `end` begins."""
         known = self._known_columns()
         if purpose == TABLE:
@@ -250,7 +258,14 @@ class Detector:
         else:
             cells, done[purpose] = known.segment(text, end)
         for cell in cells:
-            self._cell(text, cell, spans)
+            if not cell.name:
+                if families is None or "pii" in families:
+                    self._cell(text, cell, spans)
+            elif families is None or "secret" in families:
+                reading = readings.Reading(
+                    cell.name, cell.start, cell.end, quoted=True, how="assign", line=f" {cell.name}"
+                )
+                self._judge(reading, text[cell.start : cell.end], "", spans)
 
     def _cell(self, text: str, cell: columns.Cell, spans: list[Span]) -> None:
         """Judge what stands under a name by the rules that the name means; the first that it fits counts."""

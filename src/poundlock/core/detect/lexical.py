@@ -22,7 +22,7 @@ PASSWORD, SECRET, WEAK = 3, 2, 1
 
 WORDS = (
     "passw(?:or)?d|passphrase|passcode|passwd|pwd|[-_.\"' \\n{(,;?&$]pass(?:[\"']?[ ]?[=:]|[_-])|[A-Z_-]PASS[=: \"']"
-    "|[_-]p(?:ass|w)[=: \"'\\n\\t\\\\<*%]|(?:store|key)pass[ ]"
+    "|[_-]p(?:ass|w)[=: \"'\\n\\t\\\\<*%]|(?:store|key)pass[ ]|[ ]pw is "
     "|[-_.\"' \\n{(,;?&]pw[\"']?[ ]?[=:]|kennwort|passwort|contrase(?:n|\\xc3\\xb1)a|mot[ _]de[ _]passe"
     "|[^a-z]mdp[\"']?[ ]?[=:]|senha"
     "|wachtwoord|l(?:o|\\xc3\\xb6)senord|\\xd0\\xbf\\xd0\\xb0\\xd1\\x80\\xd0\\xbe\\xd0\\xbb\\xd1\\x8c"
@@ -45,7 +45,7 @@ STRONG = Expression(
     r"|wachtwoord"
     r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by"
     r"|(?:^|[^a-z])p(?:ass|w)(?:$|[^a-z])|psk|wpa[-_2]|requirepass"
-    r"|masterauth",
+    r"|masterauth|(?:store|key)pass$",
     re.IGNORECASE,
 )
 MANY = Expression(r"(?:mot[ _]de[ _]passe|identified by)[\s\"'`*]*$", re.IGNORECASE)

@@ -311,6 +311,25 @@ def password(value: str, _: str) -> float:
     return SAME
 
 
+TECHNICAL = Expression(
+    r"[a-z]*(?:sha|md|utf|base|aes|http|oauth|x)[-_]?[0-9]{1,4}|(?:[a-z]+[-_.:])*[a-z]+[0-9]|[^A-Za-z]*|\+?[0-9 ().-]+"
+    r"|[\w-]+(?:\.[\w-]+)+|.*(?:[()\[\]{}]|://).*",
+    re.IGNORECASE,
+)
+
+
+def placed(value: str, _: str) -> float:
+    """Judge a password that only its place gives away: it must hold a digit, and look like no name, host or number."""
+    if password(value, "") != SAME or scoring.shape(value):
+        return REJECT
+    if TECHNICAL.fullmatch(value) and scoring.surprise(value) < 4.3:
+        return REJECT
+    figures = sum("0" <= char <= "9" for char in value)
+    if not figures or len(value) < 6:
+        return REJECT
+    return SAME if scoring.classes(value) >= 3 or figures >= 2 else REJECT
+
+
 def pem(value: str, _: str) -> float:
     """Check that: the body of a PEM block is base64 of some length, not a row of X."""
     body = re.sub(r"-----[A-Z ]+-----|[A-Z][A-Za-z-]+: [^\n\\]*|\\[nr]|[^A-Za-z0-9+/=]", "", value)
@@ -338,6 +357,7 @@ TABLE: dict[str, Callable[[str, str], float]] = {
     "host": host,
     "arn": arn,
     "password": password,
+    "placed": placed,
     "pem": pem,
 }
 
