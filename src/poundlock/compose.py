@@ -23,8 +23,8 @@ from poundlock.core.conversation import Memo
 from poundlock.core.identity import registry
 from poundlock.core.model import Snapshot
 from poundlock.gateway.auth import Callers
-from poundlock.gateway.exchange import Exchange
 from poundlock.gateway.snapshot import Snapshots
+from poundlock.gateway.sockets import SocketExchange
 from poundlock.wire.passages import Passages
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ async def identities(settings: Settings) -> AsyncIterator[Identities]:
         await store.close()
 
 
-def exchange(settings: Settings) -> tuple[Exchange, SqliteStore]:
+def exchange(settings: Settings) -> tuple[SocketExchange, SqliteStore]:
     """Join the exchange of one worker; the store is to be opened before it is used. Raises `ConfigFault`."""
     folder = places.state_folder(settings)
     clock = SystemClock()
@@ -147,7 +147,7 @@ def exchange(settings: Settings) -> tuple[Exchange, SqliteStore]:
         head_every=settings.audit.head_every,
     )
     held = {name: os.environ[row.key_env] for name, row in settings.providers.items() if os.environ.get(row.key_env)}
-    line = Exchange(
+    line = SocketExchange(
         settings=settings,
         snapshots=Snapshots(lambda: snapshot(settings), lambda: _stamp(settings)),
         vault=store,

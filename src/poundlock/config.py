@@ -94,6 +94,26 @@ class Answers(_Section, frozen=True, kw_only=True):
     scan: Annotated[bool, Meta(description="Search answers, too, and record what they held.")] = True
 
 
+class Identity(_Section, frozen=True, kw_only=True):
+    """Tools as identities: the register, tasks, and what a tool's surroundings may hold."""
+
+    enrol: Annotated[
+        bool,
+        Meta(description="Whether `run` adds a tool to the register, owned by whoever runs it; else it is refused."),
+    ] = True
+    grace_days: Annotated[
+        int, Meta(ge=0, le=365, description="Days that a tool may go on without an owner, or after its owner left.")
+    ] = 14
+    task_hours: Annotated[int, Meta(ge=1, le=168, description="Longest life of a task, in hours.")] = 168
+    scrub: Annotated[
+        bool, Meta(description="Whether `run` takes credentials that are not the tool's out of its environment.")
+    ] = True
+    keep: Annotated[
+        tuple[str, ...],
+        Meta(description="Variables, or groups of them (`aws`, `ssh`, …), that `run` leaves in a tool's environment."),
+    ] = ()
+
+
 class Provider(_Section, frozen=True, kw_only=True):
     """One provider, `[providers.NAME]`: served under `/p/NAME/`, and at its own paths if its name is the format's."""
 
@@ -139,6 +159,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     policy: Policy = Policy()
     rules: Rules = Rules()
     answers: Answers = Answers()
+    identity: Identity = Identity()
     providers: dict[str, Provider] = {}
 
     def provider(self, name: str) -> Provider | None:

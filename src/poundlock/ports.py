@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 from poundlock.core.model import Value
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
+    from typing import Any
 
+    from poundlock.core.identity.registry import Person, Refusal, Seen
+    from poundlock.core.identity.tasks import Standing
     from poundlock.core.model import Draft, Principal, Record, ScopeKey, Surrogate
 
 
@@ -23,7 +26,7 @@ class Entry(Value, frozen=True, kw_only=True):
     """What must be durable before an exchange may leave: its record, and the rows that it needs to come home.
 
     `surrogates` are those that are new to the vault or to this conversation; `refused` are fingerprints to remember
-    for the conversation; `conversation` is a keyed hash, never a client's own id.
+    for the conversation; `labels` say what has entered it; `conversation` is a keyed hash, never a client's own id.
     """
 
     draft: Draft
@@ -31,6 +34,7 @@ class Entry(Value, frozen=True, kw_only=True):
     conversation: str = ""
     surrogates: tuple[Surrogate, ...] = ()
     refused: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 class Remembered(Value, frozen=True, kw_only=True):
@@ -38,6 +42,7 @@ class Remembered(Value, frozen=True, kw_only=True):
 
     issued: tuple[Surrogate, ...] = ()
     refused: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
 
 
 class Vault(Protocol):
@@ -89,6 +94,22 @@ class UpstreamResponse(Protocol):
         """End the call, also when its body was not read to the end."""
 
 
+class UpstreamSocket(Protocol):
+    """A WebSocket to a provider."""
+
+    headers: Sequence[tuple[str, str]]
+    """Those of its handshake."""
+
+    async def send(self, message: bytes) -> None:
+        """Send a text, in UTF-8. Raises `UpstreamFault` when the connection is gone."""
+
+    async def receive(self) -> bytes | None:
+        """Wait for the provider's next text; None when it closed in order. Raises `UpstreamFault` when it broke."""
+
+    async def close(self) -> None:
+        """Close it; it may be closed already."""
+
+
 class Upstream(Protocol):
     """The way to the providers."""
 
@@ -97,15 +118,105 @@ class Upstream(Protocol):
     ) -> UpstreamResponse:
         """Send one request and wait for the head of its answer. Raises `UpstreamFault`."""
 
+    async def connect(self, url: str, headers: Iterable[tuple[str, str]]) -> UpstreamSocket:
+        """Open a WebSocket. Raises `UpstreamFault`, with the provider's own status where it refused."""
+
     async def close(self) -> None:
         """Close every connection."""
 
 
-class Identity(Protocol):
-    """Who is calling."""
+class Asked(Value, frozen=True, kw_only=True):
+    """What a credential may be bound to: the request's method and address, and the two ends of its connection."""
 
-    async def authenticate(self, token: str | None, headers: Mapping[str, str], peer: str) -> Principal | None:
-        """Give the principal behind a Poundlock credential (or its absence); None refuses the exchange."""
+    method: str = ""
+    url: str = ""
+    peer_port: int = 0
+    own_port: int = 0
+
+
+class Admission(Value, frozen=True, kw_only=True):
+    """A caller that was let in, with what is needed to see whether it still may: digest and id of its credential."""
+
+    principal: Principal
+    digest: str = ""
+    token: str = ""
+
+
+class Identity(Protocol):
+    """Who is calling, and whether they still may."""
+
+    async def authenticate(
+        self, token: str | None, headers: Mapping[str, str], peer: str, asked: Asked | None = None
+    ) -> Principal | None:
+        """Give the principal behind a Poundlock credential (or its absence); None refuses the exchange.
+
+        Raises: `ClientFault` with the reason, where there is one that may be told.
+        """
+
+    async def admit(
+        self, token: str | None, headers: Mapping[str, str], peer: str, asked: Asked | None = None
+    ) -> Admission | None:
+        """Do the same, and give what `withdrawn` needs."""
+
+    async def revision(self) -> Hashable:
+        """Give something that changes with every revocation, by whichever worker or command."""
+
+    async def withdrawn(self, admission: Admission) -> Refusal | None:
+        """Say why a caller that was let in may not go on, or None."""
+
+
+class Register(Protocol):
+    """The questions that are asked of the register of tools, tasks and revocations: some microseconds each."""
+
+    def revision(self) -> int:
+        """Give a number that rises with each change."""
+
+    def by_credential(self, digest: str) -> tuple[Standing, ...]:
+        """Give the task of a credential, then its parents up to the root."""
+
+    def by_id(self, task: str) -> tuple[Standing, ...]:
+        """Give a task, then its parents up to the root."""
+
+    def denied(self, token: str) -> bool:
+        """Tell whether the token with this id was revoked by itself."""
+
+    def tool(self, id: str) -> Seen | None:  # noqa: A002 (the word of the register)
+        """Give a tool's entry with what the store knows of it."""
+
+    def person(self, name: str) -> Person | None:
+        """Give what is known of a person."""
+
+
+class Signatures(Protocol):
+    """Poundlock's own tokens."""
+
+    id: str
+
+    def claims(self, token: str) -> Mapping[str, Any]:
+        """Give the claims of a token with a good signature. Raises `ClientFault`."""
+
+    def proof(self, text: str) -> tuple[Mapping[str, Any], str]:
+        """Give the claims of a proof with a good signature, and the thumbprint of its key. Raises `ClientFault`."""
+
+    def digest(self, token: str) -> str:
+        """Give the hash of a token as a proof has it."""
+
+    def sign(self, said: Mapping[str, Any]) -> str:
+        """Give the token with these claims."""
+
+
+class Proofs(Protocol):
+    """The proofs that were used, by all workers of this machine."""
+
+    def first(self, id: str, until: int) -> bool:  # noqa: A002 (as in `jti`)
+        """Remember a proof until a time (nanoseconds); False when it was used before."""
+
+
+class Processes(Protocol):
+    """The processes of this machine."""
+
+    async def holder(self, peer_port: int, own_port: int) -> str:
+        """Say which process holds the other end of a loopback connection, or nothing: a claim, never a proof."""
 
 
 class Clock(Protocol):

@@ -1,10 +1,8 @@
-"""Poundlock's own credentials, and who is calling."""
-
-import asyncio
+"""Poundlock's own credentials in their file."""
 
 import pytest
 
-from poundlock.adapters.credentials import Credentials, LocalIdentity, digest
+from poundlock.adapters.credentials import Credentials, digest
 from poundlock.core.errors import ConfigFault
 from poundlock.core.tools import claimed
 
@@ -13,11 +11,6 @@ from poundlock.core.tools import claimed
 def file(tmp_path):
     """Give an empty file of credentials."""
     return Credentials(tmp_path / "state" / "credentials.json")
-
-
-def who(identity, token=None, agent="", peer="127.0.0.1"):
-    """Ask who is calling."""
-    return asyncio.run(identity.authenticate(token, {"user-agent": agent}, peer))
 
 
 def test_a_token_is_known_by_its_digest_only(file):
@@ -54,42 +47,15 @@ def test_a_damaged_file_refuses(file):
     assert "credentials.json" in fault.value.advice
 
 
-def test_a_credential_names_the_person_and_the_tool(file):
-    """A tool that was registered is not a claim; what the User-Agent says does not count then."""
-    identity = LocalIdentity(file, human="ada", open_loopback=True)
-    token = file.add(name="run", human="bob", tool="claude-code", task="t9")
-    principal = who(identity, token, "curl/8")
-    assert (principal.human, principal.tool, principal.tool_claimed, principal.task) == (
-        "bob",
-        "claude-code",
-        False,
-        "t9",
-    )
-    assert principal.authenticated == "credential"
-
-
-def test_a_credential_without_a_tool_leaves_the_claim(file):
-    """A person's own credential serves any tool; the tool is only claimed."""
-    identity = LocalIdentity(file, human="ada", open_loopback=False)
-    principal = who(identity, file.add(name="me", human="ada"), "claude-cli/2.1.329 (external, sdk-cli)")
-    assert (principal.tool, principal.tool_claimed) == ("claude-code", True)
-
-
-@pytest.mark.parametrize(
-    ("open_loopback", "peer", "known"),
-    [(True, "127.0.0.1", True), (True, "::1", True), (True, "10.0.0.9", False), (False, "127.0.0.1", False)],
-)
-def test_without_a_credential_only_the_own_machine_may_call(file, open_loopback, peer, known):
-    """And only where the profile says so."""
-    principal = who(LocalIdentity(file, human="ada", open_loopback=open_loopback), peer=peer)
-    assert (principal is not None) == known
-    if known:
-        assert (principal.human, principal.authenticated, principal.tool_claimed) == ("ada", "loopback", True)
-
-
-def test_a_wrong_credential_is_worse_than_none(file):
-    """Who shows a credential that is not known is refused, from the own machine too."""
-    assert who(LocalIdentity(file, human="ada", open_loopback=True), "pl_wrong") is None
+def test_a_credential_is_known_by_its_digest_until_it_ends(file):
+    """So that a stream that is open under it can be ended, and who watches sees a change."""
+    token = file.add(name="ci", human="ada")
+    other = Credentials(file.path)
+    before = other.stamp()
+    assert other.holds(digest(token))
+    file.remove("ci")
+    assert not other.holds(digest(token))
+    assert other.stamp() != before
 
 
 @pytest.mark.parametrize(

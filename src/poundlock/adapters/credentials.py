@@ -14,15 +14,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from poundlock.core.errors import ConfigFault
-from poundlock.core.model import Principal
-from poundlock.core.tools import UNREGISTERED, claimed
+from poundlock.core.tools import UNREGISTERED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 PREFIX = "pl_"
-LOOPBACK = frozenset({"127.0.0.1", "::1", ""})
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +52,25 @@ class Credentials:
         self._refresh()
         return list(self._by_digest.values())
 
+    def holds(self, digest: str) -> bool:
+        """Tell whether the credential with this digest is still there. Raises `ConfigFault`."""
+        self._refresh()
+        return digest in self._by_digest
+
+    def stamp(self) -> tuple[int, int, int] | None:
+        """Give what changes with the file."""
+        self._refresh()
+        return self._stamp
+
+    def digest(self, token: str) -> str:
+        """Give the digest that the file, and the store, keep of a token."""
+        return digest(token)
+
     def add(self, *, name: str, human: str, tool: str = UNREGISTERED, team: str = "", task: str = "") -> str:
         """Make a credential, keep its digest, and give its token: the only time that it can be seen."""
-        token = PREFIX + secrets.token_urlsafe(32)
-        fresh = Credential(name=name, human=human, tool=tool, team=team, task=task, digest=digest(token))
-        self._write([*(row for row in self.all() if row.name != name), fresh])
+        token = fresh()
+        made = Credential(name=name, human=human, tool=tool, team=team, task=task, digest=digest(token))
+        self._write([*(row for row in self.all() if row.name != name), made])
         return token
 
     def remove(self, name: str) -> bool:
@@ -100,35 +111,9 @@ class Credentials:
         self._stamp = stamp
 
 
-class LocalIdentity:
-    """Who is calling, on one machine: a credential's owner, or whoever reaches the loopback address."""
-
-    def __init__(self, credentials: Credentials, *, human: str, open_loopback: bool) -> None:
-        """`human` is the user whose gateway this is; `open_loopback` lets local callers in without a credential."""
-        self._credentials = credentials
-        self._human = human
-        self._open = open_loopback
-
-    async def authenticate(self, token: str | None, headers: Mapping[str, str], peer: str) -> Principal | None:
-        """Give the principal behind a credential, or behind its absence where that is allowed."""
-        tool = claimed(headers.get("user-agent", ""))
-        if token is not None:
-            credential = self._credentials.find(token)
-            if credential is None:
-                return None
-            registered = credential.tool != UNREGISTERED
-            return Principal(
-                human=credential.human,
-                owner=credential.human,
-                team=credential.team,
-                task=credential.task,
-                tool=credential.tool if registered else tool,
-                tool_claimed=not registered,
-                authenticated="credential",
-            )
-        if self._open and peer in LOOPBACK:
-            return Principal(human=self._human, owner=self._human, tool=tool, authenticated="loopback")
-        return None
+def fresh() -> str:
+    """Make a token: `pl_` and 256 random bits."""
+    return PREFIX + secrets.token_urlsafe(32)
 
 
 def digest(token: str) -> str:

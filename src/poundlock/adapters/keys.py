@@ -84,7 +84,7 @@ class ScopeSealing:
 class Keys:
     """Everything that the master key of 32 bytes gives. Raises `ConfigFault` for another size."""
 
-    __slots__ = ("_cipher", "_kept", "_list", "_signer", "known", "public")
+    __slots__ = ("_cipher", "_kept", "_list", "_signer", "known", "public", "tokens")
 
     def __init__(self, master: bytes) -> None:
         if len(master) != SIZE:
@@ -97,6 +97,7 @@ class Keys:
         self._list = AESGCM(_derive(master, "known list"))
         self._kept = AESGCM(_derive(master, "kept files"))
         self.known = _derive(master, "known values")
+        self.tokens = _derive(master, "task tokens")
         self.public = self._signer.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
     def new_scope(self, scope: str) -> tuple[bytes, ScopeSealing]:

@@ -355,7 +355,12 @@ class Exchange:
 
     async def _record_refusal(self, held: Held, fault: Fault, error: str = "") -> None:
         """Put on record what was refused before it was inspected; it is refused all the same if that fails."""
-        body = {"provider": held.wire.provider, "message": fault.message, "advice": fault.advice, "error": error}
+        body: dict[str, object] = {
+            "provider": held.wire.provider,
+            "message": fault.message,
+            "advice": fault.advice,
+            "error": error,
+        }
         body |= {"who": fault.about} if isinstance(fault, Refused) else {}
         with contextlib.suppress(Fault):
             await self.log.commit(Entry(draft=Draft(kind="refused", id=held.id, at=self.clock.now(), body=body)))

@@ -5,7 +5,7 @@ It never lets a header of the connection, or one of Poundlock's own, cross to th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import unquote_plus
 
 from poundlock.core.model import Value
@@ -30,10 +30,15 @@ _CONNECTION = frozenset(
         "transfer-encoding",
         "upgrade",
         "http2-settings",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-extensions",
+        "sec-websocket-protocol",
+        "sec-websocket-accept",
     }
 )
-"""Headers that speak of one connection only: RFC 9110 §7.6.1, and the older ones still seen."""
-_NOT_FORWARDED = _CONNECTION | {"host", "content-length", "content-encoding", "expect", "accept-encoding"}
+"""Headers that speak of one connection only: RFC 9110 §7.6.1, RFC 6455 §11.3, and the older ones still seen."""
+_NOT_FORWARDED = _CONNECTION | {"host", "content-length", "content-encoding", "expect", "accept-encoding", "dpop"}
 _NOT_RETURNED = _CONNECTION | {"content-length", "content-encoding", "alt-svc"}
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
 _CREDENTIAL_PARAMETERS = frozenset({"key", "access_token"})
@@ -49,7 +54,9 @@ class Request(Value, frozen=True, kw_only=True):
     hold. `fault` says that the request could not be read; the rest is then only good for shaping the refusal.
     """
 
-    _hidden = frozenset({"path", "raw_path", "query", "headers", "header_map", "body", "token"})
+    _hidden = frozenset(
+        {"path", "raw_path", "query", "headers", "header_map", "body", "token", "peer_port", "own_port"}
+    )
 
     method: str
     path: str
@@ -61,6 +68,8 @@ class Request(Value, frozen=True, kw_only=True):
     token: str | None = None
     provider: str | None = None
     peer: str = ""
+    peer_port: int = 0
+    own_port: int = 0
     fault: ClientFault | None = None
 
 
@@ -80,6 +89,33 @@ class Respond(Protocol):
 
     async def abort(self) -> None:
         """End the connection without completing the body, so that the client can tell."""
+
+
+class Socket(Protocol):
+    """A client that asked for a WebSocket. Its messages are texts, in UTF-8."""
+
+    async def accept(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Agree to the handshake, with these headers besides."""
+
+    async def refuse(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        """Answer the handshake with an HTTP error."""
+
+    async def receive(self) -> bytes | None:
+        """Wait for the client's next message; None when it is gone. Raises: `ClientFault` for one that is no text."""
+
+    async def send(self, message: bytes) -> None:
+        """Send a message, and wait until there is room for it."""
+
+    async def close(self, code: int = 1000) -> None:
+        """Close it, with a code of RFC 6455 §7.4."""
+
+
+@runtime_checkable
+class SocketHandler(Protocol):
+    """What takes a WebSocket: the exchange that keeps a session."""
+
+    async def socket(self, request: Request, socket: Socket) -> None:
+        """Take one WebSocket to its end. A client that goes away is told by `Socket.receive`."""
 
 
 class Handler(Protocol):

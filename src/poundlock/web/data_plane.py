@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from poundlock.core.errors import ClientFault, Fault
-from poundlock.gateway.http import Handler, Request, joined
+from poundlock.gateway.http import Handler, Request, SocketHandler, joined
 from poundlock.web import requests
+from poundlock.wire.base import WEBSOCKET
 from poundlock.wire.coding import Decoder
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class DataPlane:
         self._settings = settings
         self._startup = startup
         self._shutdown = shutdown
-        self._active: set[_Answer] = set()
+        self._active: set[_Answer | _Socket] = set()
         self._held = 0
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -72,6 +73,8 @@ class DataPlane:
         """Serve one ASGI scope."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
 
@@ -114,6 +117,45 @@ class DataPlane:
             intake.release()
             self._active.discard(answer)
 
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket: the same door and the same reading of the handshake as for a request."""
+        await receive()
+        socket = _Socket(scope, receive, send, self)
+        handler = self._handler
+        refusal = requests.door(scope["headers"], self._settings, socket=True)
+        if refusal is not None or not isinstance(handler, SocketHandler):
+            none = requests.Refusal(426, "There is no WebSocket here. Use the HTTP endpoint of the same path.")
+            refusal = refusal or (none if handler else requests.Refusal(503, "Not started yet."))
+            body = msgspec.json.encode({"type": "error", "error": _error(refusal)})
+            await socket.refuse(refusal.status, [("content-type", "application/json")], body)
+            return
+        self._active.add(socket)
+        parts = requests.parts(scope)  # type: ignore[arg-type]
+        client = scope.get("client")
+        request = Request(
+            method=WEBSOCKET,
+            path=parts.path,
+            raw_path=parts.raw_path,
+            query=parts.query,
+            headers=parts.headers,
+            header_map=joined(parts.headers),
+            token=parts.token,
+            provider=parts.provider,
+            peer=str(client[0]) if client else "",
+            fault=parts.fault,
+        )
+        try:
+            await handler.socket(request, socket)
+        except asyncio.CancelledError:
+            if not socket.gone:
+                raise
+            socket.task.uncancel()
+        except Exception:  # noqa: BLE001 (promise 6; the traceback could show what it must not)
+            await socket.abort()
+        finally:
+            socket.intake.release()
+            self._active.discard(socket)
+
     async def _failed(self, answer: _Answer, send: Send) -> None:
         if answer.started:
             await answer.abort()
@@ -135,7 +177,7 @@ class DataPlane:
                 fault = caught
         if fault is not None and not intake.whole:
             await _leftover(receive)
-        client = scope.get("client")
+        client, server = scope.get("client"), scope.get("server")
         return Request(
             method=scope["method"],
             path=parts.path,
@@ -147,6 +189,8 @@ class DataPlane:
             token=parts.token,
             provider=parts.provider,
             peer=str(client[0]) if client else "",
+            peer_port=int(client[1]) if client else 0,
+            own_port=int(server[1]) if server and server[1] else 0,
             fault=fault,
         )
 
@@ -277,8 +321,7 @@ class _Answer:
 
     async def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         self.started = True
-        raw = [(name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in headers]
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+        await self._send({"type": "http.response.start", "status": status, "headers": _raw(headers)})
 
     async def send(self, chunk: bytes) -> None:
         if not chunk:
@@ -311,6 +354,79 @@ class _Answer:
         if not self.ended and not self.gone:
             self.gone = True
             self.task.cancel()
+
+
+class _Socket:
+    """`Socket` over ASGI. A message counts against the worker's memory for bodies until the next one is asked for."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, plane: DataPlane) -> None:
+        self.gone = False
+        self.waiting = 0.0
+        self.intake = _Intake(plane)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (an ASGI server calls in a task)
+        self.task: asyncio.Task[Any] = task
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._limit = plane._settings.max_body  # noqa: SLF001 (its other half)
+        self._time = asyncio.get_running_loop().time
+        self._accepted = False
+        self._closed = False
+
+    async def accept(self, headers: Iterable[tuple[str, str]]) -> None:
+        self._accepted = True
+        await self._send({"type": "websocket.accept", "headers": _raw(headers)})
+
+    async def refuse(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        self._closed = True
+        await self._send({"type": "websocket.http.response.start", "status": status, "headers": _raw(headers)})
+        await self._send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+
+    async def receive(self) -> bytes | None:
+        self.intake.release()
+        message = await self._receive()
+        if message["type"] != "websocket.receive":
+            self._closed = True
+            return None
+        text = message.get("text")
+        if text is None:
+            raise ClientFault("A message over the WebSocket is not a text.", advice="Send JSON as a text message.")
+        data: bytes = text.encode("utf-8", "replace")
+        if len(data) > self._limit:
+            raise ClientFault(
+                f"The message is larger than {self._limit} bytes.",
+                advice="Send less at once, or raise gateway.max_body.",
+            )
+        self.intake.add(len(data))
+        return data
+
+    async def send(self, message: bytes) -> None:
+        self.waiting = self._time()
+        await self._send({"type": "websocket.send", "text": message.decode("utf-8", "replace")})
+        self.waiting = 0.0
+
+    async def close(self, code: int = 1000) -> None:
+        if not self._closed:
+            self._closed = True
+            await self._send({"type": "websocket.close", "code": code})
+
+    async def abort(self) -> None:
+        """End it where nothing else did."""
+        if self._accepted:
+            with contextlib.suppress(Exception):
+                await self.close(1011)
+        elif not self._closed:
+            await self.refuse(400, [("content-type", "application/json")], b"{}")
+
+    def leave(self) -> None:
+        if not self.gone:
+            self.gone = True
+            self.task.cancel()
+
+
+def _raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in headers]
 
 
 def _cut(scope: Scope) -> None:

@@ -47,7 +47,7 @@ class Parts(NamedTuple):
     fault: ClientFault | None
 
 
-def door(headers: Iterable[tuple[bytes, bytes]], settings: Gateway) -> Refusal | None:
+def door(headers: Iterable[tuple[bytes, bytes]], settings: Gateway, *, socket: bool = False) -> Refusal | None:
     """Check `Host`, `Origin` and `Sec-Fetch-Site`, so that a web page can't speak to the port.
 
     A name of the attacker's that resolves to 127.0.0.1 shows in `Host`. A page that posts across origins shows in
@@ -75,8 +75,8 @@ def door(headers: Iterable[tuple[bytes, bytes]], settings: Gateway) -> Refusal |
             return Refusal(403, "A web page may not use the gateway. Add its origin to gateway.origins if it may.")
     elif site not in {"", "none"}:
         return Refusal(403, "A web page may not use the gateway.")
-    if upgrade:
-        return Refusal(426, "The gateway does not speak WebSocket. Use the HTTP endpoint of the same path.")
+    if upgrade and not socket:
+        return Refusal(426, "This is no WebSocket handshake (RFC 6455). Use the HTTP endpoint of the same path.")
     return None
 
 
@@ -155,6 +155,8 @@ def _take_credentials(headers: Sequence[tuple[str, str]]) -> tuple[tuple[tuple[s
 def _bearer(value: str) -> str | None:
     scheme, _, token = value.strip().partition(" ")
     token = token.strip()
+    if scheme.lower() == "dpop":  # a token that is bound to a key (RFC 9449 §7.1): no provider's client uses it
+        return token
     return token if scheme.lower() == "bearer" and _CREDENTIAL.fullmatch(token) else None
 
 

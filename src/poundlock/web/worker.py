@@ -27,6 +27,7 @@ def data_plane() -> DataPlane:
     async def startup() -> Exchange:
         await store.open()
         running.append(asyncio.create_task(line.snapshots.watch()))
+        running.append(asyncio.create_task(line.presence.watch()))
         return line
 
     async def shutdown() -> None:

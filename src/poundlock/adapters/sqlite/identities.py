@@ -16,7 +16,7 @@ from poundlock.adapters.sqlite.reading import Reading
 from poundlock.adapters.sqlite.trouble import refusal
 from poundlock.core.errors import ClientFault, ConfigFault
 from poundlock.core.identity import registry, tasks
-from poundlock.core.identity.registry import EVERYBODY, Person, Tool
+from poundlock.core.identity.registry import EVERYBODY, Person, Seen, Tool
 from poundlock.core.identity.tasks import Standing, Task
 from poundlock.core.model import Draft
 
@@ -42,14 +42,6 @@ _TASK = (
 _task = msgspec.json.Decoder(Task)
 _tool = msgspec.json.Decoder(Tool)
 _person = msgspec.json.Decoder(Person)
-
-
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool with what the store knows beside its entry: its epoch and its last use."""
-
-    tool: Tool
-    epoch: int
-    used: int
 
 
 class Questions:

@@ -82,6 +82,14 @@ class Person(Value, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Seen(Value, frozen=True, kw_only=True):
+    """A tool with what the store knows beside its entry: its epoch, and when it was last used (to the hour)."""
+
+    tool: Tool
+    epoch: int = 0
+    used: int = 0
+
+
 class Refusal(Value, frozen=True, kw_only=True):
     """Why an identity does not stand, and what to do about it; both are safe to show."""
 

@@ -1,0 +1,115 @@
+"""Which process of this machine holds the other end of a connection: user, executable, its hash, parents.
+
+What it finds is a claim: any program of the user can run under any name, and the hash of an interpreter says nothing of
+the script. It never reads a command's arguments or environment, which can hold anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+PROC = Path("/proc")
+PARENTS = 3
+"""How many parents are named."""
+REMEMBERED = 256
+_LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+_LARGEST = 512 * 1024 * 1024
+
+
+class LocalProcesses:
+    """The processes of this machine, as `/proc` shows them; elsewhere nothing is found."""
+
+    def __init__(self, proc: Path = PROC) -> None:
+        self._proc = proc
+        self._sockets: OrderedDict[str, str] = OrderedDict()
+        self._hashes: dict[tuple[int, int, int, int], str] = {}
+
+    async def holder(self, peer_port: int, own_port: int) -> str:
+        """Say which process holds the other end of a loopback connection, or nothing: a claim, never a proof."""
+        if sys.platform != "linux":
+            return ""
+        inode = self._inode(peer_port, own_port)
+        if not inode:
+            return ""
+        known = self._sockets.get(inode)
+        if known is None:
+            known = await asyncio.to_thread(self._describe, inode)
+            self._sockets[inode] = known
+            if len(self._sockets) > REMEMBERED:
+                self._sockets.popitem(last=False)
+        return known
+
+    def _inode(self, peer_port: int, own_port: int) -> str:
+        """Give the socket of this user whose own port is the peer's and whose peer is us, on the loopback address."""
+        ends = (f":{peer_port:04X}", f":{own_port:04X}")
+        for table in ("tcp", "tcp6"):
+            try:
+                lines = (self._proc / "self" / "net" / table).read_text(encoding="ascii").splitlines()[1:]
+            except OSError:
+                continue
+            for line in lines:
+                fields = line.split()
+                mine, other = fields[1], fields[2]
+                if (
+                    mine.endswith(ends[0])
+                    and other.endswith(ends[1])
+                    and mine.partition(":")[0] in _LOOPBACK
+                    and int(fields[7]) == os.getuid()
+                ):
+                    return fields[9]
+        return ""
+
+    def _describe(self, inode: str) -> str:
+        """Find the process that has the socket open, and describe it."""
+        wanted = f"socket:[{inode}]"
+        for folder in self._proc.iterdir():
+            if not folder.name.isdecimal():
+                continue
+            try:
+                if any(os.readlink(entry) == wanted for entry in (folder / "fd").iterdir()):  # noqa: PTH115 (no path)
+                    return self._process(folder)
+            except OSError:
+                continue  # another user's, or just gone
+        return ""
+
+    def _process(self, folder: Path) -> str:
+        executable = (folder / "exe").resolve()
+        above: list[str] = []
+        at = self._parent(folder)
+        while at and len(above) < PARENTS:
+            above.append(self._name(at))
+            at = self._parent(self._proc / str(at)) if at > 1 else 0
+        named = f"{executable.name} {self._hash(executable)}".strip()
+        return named + "".join(f" < {name}" for name in above if name)
+
+    def _parent(self, folder: Path | int) -> int:
+        place = folder if isinstance(folder, Path) else self._proc / str(folder)
+        try:
+            return int((place / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    def _name(self, number: int) -> str:
+        try:
+            return Path(os.readlink(self._proc / str(number) / "exe")).name  # noqa: PTH115 (need not exist)
+        except OSError:
+            return ""
+
+    def _hash(self, path: Path) -> str:
+        """Give the beginning of a file's SHA-256, remembered for as long as the file is the same."""
+        try:
+            state = path.stat()
+            key = (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size)
+            if key not in self._hashes:
+                if state.st_size > _LARGEST:
+                    return ""
+                with path.open("rb") as file:
+                    self._hashes[key] = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        except OSError:
+            return ""
+        return self._hashes[key]
