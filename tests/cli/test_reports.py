@@ -11,9 +11,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from poundlock.cli import baseline, pool, progress, scan
+from poundlock.cli import baseline, contents, pool, progress
+from poundlock.cli.detector import Sources
 from poundlock.cli.main import main
 from poundlock.cli.reports import junit, lines
+from poundlock.cli.scan import FORMATS
 from poundlock.core.detect.templates import expand
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def told(capfd: pytest.CaptureFixture[str], *words: str, code: int = 1) -> str:
     return out
 
 
-@pytest.mark.parametrize("name", scan.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_no_format_shows_a_value(name: str, tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Every format tells both findings, exits 1, and holds neither value; without findings it exits 0."""
     out = told(capfd, "--format", name)
@@ -192,7 +194,7 @@ def test_several_processes_tell_the_same_in_the_same_order(
     used: list[int] = []
     real = pool.answers
 
-    def counted(items: Any, job: scan.Job, jobs: int) -> Any:
+    def counted(items: Any, job: contents.Job, jobs: int) -> Any:
         used.append(jobs)
         return real(items, job, jobs)
 
@@ -214,9 +216,9 @@ def unreadable(file: Path) -> bool:
 
 def test_no_value_comes_back_from_a_process(tree: Path) -> None:
     """What a process sends holds the place and the excerpt, not the value."""
-    job = scan.Job(frozenset({"secret"}), [], suppress=True)
-    answers = list(pool.answers([scan.Item("a.py"), scan.Item("none")], job, 1))
-    assert [(answer.path, len(answer.found), bool(answer.fault)) for answer in answers] == [
+    job = contents.Job(frozenset({"secret"}), Sources())
+    answers = list(pool.answers([contents.Item("a.py"), contents.Item("none")], job, 1))
+    assert [(answer.path, len(answer.found), bool(answer.faults)) for answer in answers] == [
         ("a.py", 1, False),
         ("none", 0, True),
     ]
@@ -226,10 +228,10 @@ def test_no_value_comes_back_from_a_process(tree: Path) -> None:
 
 def test_a_process_that_dies_is_a_fault(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scan whose process was killed ends with an error, never without its files."""
-    monkeypatch.setattr(scan, "examine", lambda *_: os._exit(9))
-    job = scan.Job(frozenset({"secret"}), [], suppress=True)
+    monkeypatch.setattr(contents, "examine", lambda *_: os._exit(9))
+    job = contents.Job(frozenset({"secret"}), Sources())
     with pytest.raises(BrokenProcessPool):
-        list(pool.answers([scan.Item("a.py")], job, 2))
+        list(pool.answers([contents.Item("a.py")], job, 2))
 
 
 def test_a_path_can_not_write_a_line_of_its_own(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -242,7 +244,7 @@ def test_progress_is_silent_for_short_work_and_clears_its_line() -> None:
     """Nothing in the first second; then counts, a few times a second; and at the end nothing is left of it."""
     times = iter([0.0, 0.5, 1.5, 1.5, 1.6, 3.0, 3.0])
     out = io.StringIO()
-    given = [scan.Answer("a", []) for _ in range(4)]
+    given = [contents.Answer("a", []) for _ in range(4)]
     assert list(progress.shown(given, out, lambda: next(times))) == given
     assert out.getvalue() == ("\r\x1b[K2 files read, 0 findings\r\x1b[K4 files read, 0 findings\r\x1b[K")
     out = io.StringIO()

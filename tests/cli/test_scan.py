@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from poundlock.adapters.rulefiles import load_detector
-from poundlock.cli import scan
+from poundlock.cli import contents, location, tree
 from poundlock.cli.main import main
 from poundlock.core.detect.templates import expand
 
@@ -85,7 +85,7 @@ def test_ignore_files(tmp_path: Path) -> None:
         path.write_text("x")
     (tmp_path / ".gitignore").write_text("*.log\n!keep.log\n/build/\nsrc/**/z.tmp\n# comment\n")
     (tmp_path / "src" / ".poundlockignore").write_text("!z.tmp\n")
-    found = {path[len(str(tmp_path)) + 1 :] for path in scan.files(str(tmp_path), ignores=True)}
+    found = {path[len(str(tmp_path)) + 1 :] for path in tree.files(str(tmp_path), ignores=True)}
     assert found == {
         ".gitignore",
         "keep.log",
@@ -95,20 +95,20 @@ def test_ignore_files(tmp_path: Path) -> None:
         "src/deep/er/z.tmp",
         "top/t",
     }
-    assert f"{tmp_path}/a.log" in set(scan.files(str(tmp_path), ignores=False))
+    assert f"{tmp_path}/a.log" in set(tree.files(str(tmp_path), ignores=False))
 
 
 def test_binary_files_are_not_text() -> None:
     """A NUL says binary; UTF-16 with a mark is text; anything else is read as Latin-1."""
-    assert scan.decode(b"a\0b") is None
-    assert scan.decode("é".encode("utf-16")) == "é"
-    assert scan.decode(b"\xe9") == "é"
+    assert contents.decode(b"a\0b") is None
+    assert contents.decode("é".encode("utf-16")) == "é"
+    assert contents.decode(b"\xe9") == "é"
 
 
 def test_a_large_text_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value on the border of two pieces is found once, at its right place."""
-    monkeypatch.setattr(scan, "PIECE", 40_000)
+    monkeypatch.setattr(location, "PIECE", 40_000)
     lead = "a line of text\n" * 2665
     text = f"{lead}{AWS}\n{lead}{OTHER}\n"
-    found = scan.locate(load_detector(), "x", text, frozenset({"secret"}), suppress=True)
+    found = list(location.locate(load_detector(), "x", text, frozenset({"secret"})))
     assert [(item.line, item.match.start) for item in found] == [(2666, len(lead)), (5332, 2 * len(lead) + 21)]

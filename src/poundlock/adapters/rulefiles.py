@@ -79,6 +79,11 @@ def _parse(contents: list[tuple[str, bytes]]) -> tuple[Rule, ...]:
     return read_rules(tables)
 
 
+def state(extra: Iterable[Path | str] = (), families: frozenset[str] | None = None) -> str:
+    """Name all that a detector's findings depend on but names and registered values. Raises: `ConfigFault`."""
+    return _key(_content(rule_files(extra)), families)
+
+
 def _key(contents: list[tuple[str, bytes]], families: frozenset[str] | None) -> str:
     """Name a compiled set by all that it depends on: rules, our own code, this interpreter and this machine."""
     from _blake2 import blake2b  # noqa: PLC0415 (hashlib loads OpenSSL)

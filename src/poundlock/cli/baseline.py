@@ -12,16 +12,17 @@ import re
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from poundlock.core.errors import ConfigFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from poundlock.cli.scan import Located
+    from poundlock.cli.allowances import Allowances
+    from poundlock.cli.location import Located
 
 VERSION = 1
 MASK = re.compile(r"\*{4,12}")
@@ -29,12 +30,17 @@ PLACE = re.compile(r"(?:(?P<commit>[0-9a-f]{7,64}):)?(?P<path>.+):[^:]*:(?P<line
 """A line of `.gitleaksignore`: `commit:path:rule:line`, or the same without the commit (gitleaks' README)."""
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """A known finding; only its fingerprint counts, the rest is for those who read the file."""
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A known finding; only its fingerprint counts, the rest is for those who read the file.
+
+    `judged` is what an audit said: `real` or `false`, or nothing yet; `note` is why.
+    """
 
     fingerprint: str
     kind: str = ""
     path: str = ""
+    judged: Literal["", "real", "false"] = ""
+    note: str = ""
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -51,10 +57,17 @@ def relative(path: str, folder: str) -> str:
     return told.removeprefix(base).removeprefix("./")
 
 
-def fingerprinted(found: Iterable[Located], folder: str) -> list[Located]:
-    """Give the findings with their fingerprints (16 hex digits, a colon, and which of its equals it is from 1)."""
+class Foreign(msgspec.Struct, frozen=True):
+    """What is needed of a detect-secrets baseline."""
+
+    results: dict[str, Any]
+    plugins_used: list[Any]
+    version: str = ""
+
+
+def fingerprinted(found: Iterable[Located], folder: str) -> Iterator[Located]:
+    """Yield the findings with their fingerprints (16 hex digits, a colon, and which of its equals it is from 1)."""
     counts: Counter[str] = Counter()
-    out = []
     for item in found:
         around = "".join(MASK.sub("*", item.excerpt).split())
         path = relative(item.path, folder)
@@ -62,33 +75,64 @@ def fingerprinted(found: Iterable[Located], folder: str) -> list[Located]:
         name = hashlib.blake2b(text, digest_size=8, person=b"poundlock-scan-1").hexdigest()
         # The same lines come again in later commits: there each blob counts from 1.
         counts[f"{name} {item.commit}"] += 1
-        out.append(item._replace(fingerprint=f"{name}:{counts[f'{name} {item.commit}']}"))
-    return out
+        yield item._replace(fingerprint=f"{name}:{counts[f'{name} {item.commit}']}")
 
 
-def read(path: str) -> frozenset[str]:
-    """Give the fingerprints of a baseline. Raises: `ConfigFault` if it can't be read or is none."""
+def read(path: str) -> Baseline | Allowances:
+    """Read a baseline, ours or detect-secrets'. Raises: `ConfigFault` if it can't be read or is none."""
+    data = _content(path)
     try:
-        data = Path(path).read_bytes()
+        foreign = msgspec.json.decode(data, type=Foreign)
+    except (msgspec.MsgspecError, ValueError):
+        return _own(data)
+    from poundlock.cli.allowances import Allowances, hashed
+
+    return Allowances(hashed=hashed(foreign.results))
+
+
+def own(path: str) -> Baseline:
+    """Read a baseline of ours. Raises: `ConfigFault`."""
+    return _own(_content(path))
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
     except OSError as fault:
         raise ConfigFault(
             f"the baseline can't be read: {fault.strerror}",
             advice="Make one with `poundlock scan --write-baseline FILE`.",
         ) from fault
+
+
+def _own(data: bytes) -> Baseline:
     try:
         known = msgspec.json.decode(data, type=Baseline)
     except (msgspec.MsgspecError, ValueError) as fault:
         raise ConfigFault("the baseline is not one of `poundlock scan --write-baseline`") from fault
     if known.version != VERSION:
         raise ConfigFault(f"the baseline is of version {known.version}, and this reads version {VERSION}")
-    return frozenset(entry.fingerprint for entry in known.findings)
+    return known
 
 
 def write(path: str, found: Iterable[Located], folder: str) -> int:
-    """Write a baseline of fingerprinted findings, in one step, and give how many it holds. Raises: `ConfigFault`."""
+    """Write a baseline of fingerprinted findings and give how many it holds; what an audit said before is kept.
+
+    Raises: `ConfigFault`.
+    """
+    judged = {}
+    if os.path.exists(path):  # noqa: PTH110 (a text)
+        judged = {entry.fingerprint: entry for entry in own(path).findings if entry.judged}
     known = {one.fingerprint: Entry(one.fingerprint, one.match.kind, relative(one.path, folder)) for one in found}
-    entries = sorted(known.values(), key=lambda entry: (entry.path, entry.kind, entry.fingerprint))
-    plain: Any = Baseline(VERSION, tuple(entries))
+    entries = [judged.get(name, entry) for name, entry in known.items()]
+    keep(path, entries)
+    return len(entries)
+
+
+def keep(path: str, entries: Iterable[Entry]) -> None:
+    """Write a baseline of these entries, in one step. Raises: `ConfigFault`."""
+    ordered = sorted(entries, key=lambda entry: (entry.path, entry.kind, entry.fingerprint))
+    plain: Any = Baseline(VERSION, tuple(ordered))
     try:
         handle, name = tempfile.mkstemp(dir=Path(path).parent)
         with os.fdopen(handle, "wb") as file:
@@ -97,7 +141,6 @@ def write(path: str, found: Iterable[Located], folder: str) -> int:
         Path(name).replace(path)
     except OSError as fault:
         raise ConfigFault(f"the baseline can't be written: {fault.strerror}") from fault
-    return len(entries)
 
 
 def places(lines: Iterable[str]) -> frozenset[tuple[str, str, int]]:
@@ -118,11 +161,9 @@ def listed(path: str) -> frozenset[tuple[str, str, int]]:
         raise ConfigFault(f"{path} can't be read: {fault.strerror}") from fault
 
 
-def unlisted(found: Iterable[Located], listed: frozenset[tuple[str, str, int]], folder: str) -> list[Located]:
+def unlisted(found: Iterable[Located], listed: frozenset[tuple[str, str, int]], folder: str) -> Iterator[Located]:
     """Leave out the findings at listed places; an entry without a commit speaks of all."""
-    out = []
     for one in found:
         path = relative(one.path, folder)
         if not listed & {("", path, one.line), (one.commit, path, one.line)}:
-            out.append(one)
-    return out
+            yield one

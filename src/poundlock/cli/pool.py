@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
-    from poundlock.cli.scan import Answer, Item, Job
+    from poundlock.cli.contents import Answer, Item, Job
 
 CHUNK = 16  # files that a process is given at once
 AHEAD = 4  # chunks a process that are under way or wait to be told
@@ -45,7 +45,7 @@ def _prepare(job: Job) -> None:
 
 
 def _examine(items: list[Item]) -> list[Answer]:
-    from poundlock.cli.scan import examine
+    from poundlock.cli.contents import examine
 
     out = []
     for item in items:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from poundlock.cli.scan import Answer
+    from poundlock.cli.contents import Answer
 
 PATIENCE = 1.0  # seconds before there is anything to see
 EVERY = 0.2  # seconds between two lines
@@ -24,7 +24,7 @@ def shown(answers: Iterable[Answer], out: TextIO, clock: Callable[[], float] = t
     written = False
     for files, answer in enumerate(answers, 1):
         findings += len(answer.found)
-        if answer.fault and written:
+        if (answer.faults or answer.found) and written:
             out.write("\r\x1b[K")
         if clock() >= due:
             out.write(f"\r\x1b[K{files:,} files read, {findings:,} findings")

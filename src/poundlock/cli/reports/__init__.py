@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock import __version__
 from poundlock.cli.baseline import relative
-from poundlock.cli.scan import NEXT
+from poundlock.cli.location import NEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from poundlock.cli.scan import Located
+    from poundlock.cli.location import Located
     from poundlock.core.detect.rules import Rule
 
 MODULES = {"jsonl": "lines", "github": "lines", "sarif": "sarif", "gitlab": "gitlab", "junit": "junit"}

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from poundlock.cli.location import NEXT
 from poundlock.cli.reports import Report, said
-from poundlock.cli.scan import NEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from poundlock.cli.scan import Located
+    from poundlock.cli.location import Located
 
 VERSION = "15.0.7"
 NO_COMMIT = "0" * 40

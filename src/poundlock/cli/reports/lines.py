@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from poundlock.cli.location import row
 from poundlock.cli.reports import SURE, Report, said
-from poundlock.cli.scan import row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

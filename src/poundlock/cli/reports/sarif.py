@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from poundlock.cli.location import NEXT
 from poundlock.cli.reports import SURE, Report, said
-from poundlock.cli.scan import NEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from poundlock.cli.scan import Located
+    from poundlock.cli.location import Located
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 SEVERITY = {"restricted": "9.0", "internal": "7.0", "public": "3.0"}
