@@ -13,22 +13,33 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from poundlock.adapters import places
 from poundlock.adapters.credentials import Credentials
+from poundlock.cli import clients
+from poundlock.config import DEFAULT_PROVIDERS
 from poundlock.core.errors import ConfigFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from poundlock.cli.clients import Client
     from poundlock.config import Settings
 
-TOOLS = {"claude": "claude-code", "codex": "codex", "aider": "aider", "llm": "llm", "gemini": "gemini-cli"}
-"""Programs that `run` knows by name, with their tool id; any other program is known by its own name."""
+DEFAULTS = {
+    "ANTHROPIC_BASE_URL": "anthropic",
+    "ANTHROPIC_API_BASE": "anthropic",
+    "OPENAI_BASE_URL": "openai",
+    "OPENAI_API_BASE": "openai",
+    "GOOGLE_GEMINI_BASE_URL": "gemini",
+}
+"""Variables that may lead a tool to another provider, with the provider that they lead to when they are not set."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,6 +48,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "run", help="run a tool behind the gateway", description="Example: poundlock run -- claude -p 'explain main.py'"
     )
     parser.add_argument("--config", help="configuration file")
+    parser.add_argument(
+        "--intercept",
+        action="store_true",
+        help="lead everything through a proxy that opens the TLS of AI services: for tools that take no base URL",
+    )
     parser.add_argument("--quiet", action="store_true", help="no summary at the end")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the tool and its arguments")
 
@@ -51,14 +67,21 @@ def run(args: argparse.Namespace) -> int:
     task = uuid.uuid4().hex[:12]
     credentials = Credentials(places.credentials(folder))
     name = f"run-{task}"
-    tool = TOOLS.get(Path(command[0]).name, Path(command[0]).name)
-    with _gateway(settings, args.config) as url:
+    client = clients.of_program(command[0])
+    tool = client.id if client else Path(command[0]).name
+    with _gateway(settings, args.config) as url, contextlib.ExitStack() as stack:
         token = credentials.add(name=name, human=getpass.getuser(), tool=tool, task=task)
-        try:
-            env = environment(os.environ, f"{url}/t/{token}", token, settings)
-            code = _child(led(command, url, env), env)
-        finally:
-            credentials.remove(name)
+        stack.callback(credentials.remove, name)
+        if args.intercept or (client and client.through == "intercept"):
+            env = _held(dict(os.environ), token, settings)
+            env.update(OLLAMA_HOST=f"{url}/t/{token}", **_intercepted(settings, args.config, url, token, stack))
+        else:
+            base = f"{url}/t/{token}"
+            env = environment(os.environ, base, token, settings)
+            if client:
+                command = _by_table(client, command, base, token, env, stack)
+            command = led(command, url, env)
+        code = _child(command, env)
     if not args.quiet:
         sys.stderr.write(summary(folder, task))
     return code
@@ -70,6 +93,9 @@ def environment(inherited: Mapping[str, str], base: str, token: str, settings: S
     Where Poundlock holds a provider's key, the tool gets the run's credential in its place.
     """
     out = dict(inherited)
+    url = base.partition("/t/")[0]
+    for name, provider in DEFAULTS.items():
+        _check_elsewhere(name, inherited.get(name, ""), provider, url, settings)
     openai = f"{base}/v1"
     out.update(
         ANTHROPIC_BASE_URL=base,  # Claude Code, the Anthropic SDKs
@@ -80,6 +106,27 @@ def environment(inherited: Mapping[str, str], base: str, token: str, settings: S
         OLLAMA_HOST=base,  # Ollama's command line and SDKs
         POUNDLOCK_TOKEN=token,  # Codex, by the arguments that `led` adds
     )
+    # A loopback address never goes through a proxy of the surroundings.
+    out["NO_PROXY"] = ",".join(filter(None, [inherited.get("NO_PROXY", ""), "127.0.0.1", "localhost"]))
+    out["no_proxy"] = out["NO_PROXY"]
+    return _held(out, token, settings)
+
+
+def _check_elsewhere(name: str, value: str, provider: str, url: str, settings: Settings) -> None:
+    """Refuse to lead a tool from another provider to the usual one: its key would go to the wrong place."""
+    rows = (settings.provider(provider), DEFAULT_PROVIDERS[provider])
+    expected = {urlsplit(url).netloc, *(urlsplit(row.upstream).netloc for row in rows if row)}
+    if not value or urlsplit(value).netloc in expected:
+        return
+    raise ConfigFault(
+        f"{name} leads this tool to a provider of its own already.",
+        advice="Give that one a name: [providers.NAME] with its upstream in poundlock.toml; "
+        f"then set {name} to {url}/p/NAME/…, or use `poundlock run --intercept`.",
+    )
+
+
+def _held(out: dict[str, str], token: str, settings: Settings) -> dict[str, str]:
+    """Put the run's credential in the place of each key that Poundlock holds."""
     for variable, provider in (
         ("ANTHROPIC_API_KEY", "anthropic"),
         ("OPENAI_API_KEY", "openai"),
@@ -89,10 +136,42 @@ def environment(inherited: Mapping[str, str], base: str, token: str, settings: S
         if known and known.key_env:
             out.pop(known.key_env, None)
             out[variable] = token
-    # A loopback address never goes through a proxy of the surroundings.
-    out["NO_PROXY"] = ",".join(filter(None, [inherited.get("NO_PROXY", ""), "127.0.0.1", "localhost"]))
-    out["no_proxy"] = out["NO_PROXY"]
     return out
+
+
+def _by_table(
+    client: Client, command: list[str], base: str, token: str, env: dict[str, str], stack: contextlib.ExitStack
+) -> list[str]:
+    """Give the command as the table has it for this tool; its variables and files are made."""
+    words = clients.words(base, token, copilot=env.get("COPILOT_PROVIDER_TYPE", ""))
+    env.update({name: clients.filled(value, words) for name, value in client.env.items()})
+    for write in client.init:
+        if write.given:
+            from poundlock.cli import edits
+
+            made = [setting.at(words) for setting in write.set if setting.counts()]
+            env[write.given] = edits.edited(write.kind, env.get(write.given, ""), made)
+    if client.files:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="poundlock-")))
+        for name, text in client.files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            words[name] = str(folder / name)
+    return [command[0], *(clients.filled(word, words) for word in client.arguments), *command[1:]]
+
+
+def _intercepted(
+    settings: Settings, config: str | None, url: str, token: str, stack: contextlib.ExitStack
+) -> dict[str, str]:
+    """Start the intercepting proxy for this run and give the variables that lead the tool through it."""
+    from poundlock.adapters import authority, keys
+    from poundlock.cli import intercept
+
+    folder = places.state_folder(settings)
+    master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+    certificate = authority.load(folder, master, intercept.services(settings).names).pem
+    proxy = intercept.Proxy.start(config, url, token)
+    stack.callback(proxy.stop)
+    return proxy.environment(os.environ, token, certificate)
 
 
 def led(command: list[str], url: str, env: Mapping[str, str]) -> list[str]:
