@@ -19,6 +19,7 @@ from poundlock.core.model import Document, Origin, Role, Segment, SegmentKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from poundlock.core.gate import Gate
     from poundlock.core.stream import Homeward
 
 NESTING = 256
@@ -147,18 +148,29 @@ def decode_object(
     return tree, notes
 
 
-def restored_whole(data: bytes, homeward: Homeward, restore: Callable[[Any], bool]) -> bytes:
-    """Restore in a whole answer; the same bytes where nothing is restored.
+# What stands in every answer that calls a tool, in any format.
+_CALL = re.compile(rb"tool_use|tool_calls|_call\"|function_?[cC]all")
 
-    `restore` changes the answer's tree in place and tells whether it did. Raises: `UpstreamFault` for what isn't JSON.
+
+def restored_whole(
+    data: bytes,
+    homeward: Homeward,
+    restore: Callable[[Any], bool],
+    judge: Callable[[Any, Gate], bool] | None = None,
+) -> bytes:
+    """Judge the calls and restore in a whole answer; the same bytes where nothing changes.
+
+    Both change the answer's tree in place and tell whether they did. Raises: `UpstreamFault` for what isn't JSON.
     """
-    if homeward.idle:
+    gate = homeward.gate if judge and _CALL.search(data) else None
+    if homeward.idle and gate is None:
         return data
     try:
         tree = parse(data)
     except (ValueError, RecursionError):
         raise UpstreamFault("The provider's answer is not valid JSON.") from None
-    changed = restore(tree)
+    changed = judge(tree, gate) if judge and gate else False
+    changed |= restore(tree)
     homeward.close()
     return write(tree) if changed else data
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
-from poundlock.wire.anthropic import answer, request
+from poundlock.wire.anthropic import answer, calls, request
 from poundlock.wire.base import EVENT_STREAM, Route
 from poundlock.wire.body import write
+from poundlock.wire.gating import gated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,7 @@ class Anthropic:
         """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type or route."""
         if content_type.partition(";")[0].strip().lower() != EVENT_STREAM or route.operation != "messages":
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
-        return answer.AnswerCodec(homeward)
+        return gated(answer.AnswerCodec(homeward), calls.CallGate, homeward)
 
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:  # noqa: ARG002 (its errors have no code)
         """Give an error body."""

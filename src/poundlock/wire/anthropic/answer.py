@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from poundlock.wire import framing
+from poundlock.wire.anthropic import calls
 from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import NOTHING, EventCodec, Steady, Typed, reparse
 
@@ -59,7 +60,7 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward))
+    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward), calls.judge)
 
 
 def _restore(tree: Any, homeward: Homeward) -> bool:

@@ -18,7 +18,7 @@ from poundlock.wire.body import Gatherer, Voice, words
 from poundlock.wire.passages import Calls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from poundlock.wire.base import Body
     from poundlock.wire.passages import Opened, Shelf
@@ -63,6 +63,7 @@ HARNESS_TAGS = words(
     """
 )
 _TAG = re.compile(r"\s*<([a-z_-]{1,32})>")
+_SYSTEM = Voice("system", "prose", "tool")
 _UNTRUSTED = ("web_search_", "web_fetch_")
 _CONTENT = frozenset({"content"})
 _IDS = ("id", "tool_use_id", "file_id")
@@ -93,7 +94,7 @@ def read(operation: str, data: bytes, headers: Mapping[str, str], shelf: Shelf |
     """Decode the body of a request; messages that are on the `shelf` are not read again. Raises: `ClientFault`."""
     if shelf is not None:
         try:
-            if (opened := shelf.opened(data, "messages")) is not None:
+            if (opened := shelf.opened(data, "messages", ("tools", "system"))) is not None:
                 return _Reader(opened.tree, opened).read(operation, headers, ())
         except (ValueError, RecursionError):  # read as a whole, it is put right, or refused with a reason
             pass
@@ -114,32 +115,56 @@ class _Reader:
 
     def read(self, operation: str, headers: Mapping[str, str], notes: tuple[str, ...]) -> Body:
         tree, gather = self._tree, self._gather
-        system = Voice("system", "prose", "tool")
         done = {"tools", "system", "messages", "model", "metadata", "mcp_servers"}
-        if "tools" in tree:
-            gather.tree(tree, "tools", ("tools",), system)
-        if "system" in tree:
-            self._content(tree, "system", ("system",), system)
+        tools, beginning = self._tools(), self._system()
         if self._opened is not None:
             self._again(self._opened)
         elif "messages" in tree:
             self._messages(tree["messages"])
         self._model()
         self._metadata()
-        self._servers(system)
-        gather.members(tree, (), system, done)
+        self._servers(_SYSTEM)
+        gather.members(tree, (), _SYSTEM, done)
         model = tree.get("model")
         document = Document(
             provider="anthropic",
             operation=operation,
             model=model if isinstance(model, str) else "",
-            conversation=self._conversation(headers),
-            tools=_tools(tree),
+            conversation=self._conversation(headers, beginning),
+            tools=tools,
             stream=tree.get("stream") is True,
             notes=notes,
             segments=(),
         )
         return gather.body(tree, document) if self._opened is None else self._opened.body(gather, document)
+
+    def _tools(self) -> tuple[str, ...]:
+        """Read the tools that are offered; give their names."""
+
+        def reader(holder: Any, key: Any = 0) -> tuple[str, ...]:
+            self._gather.tree(holder, key, ("tools",), _SYSTEM)
+            tools = holder[key]
+            names = [_string(tool, "name") for tool in tools] if isinstance(tools, list) else []
+            return tuple(name for name in names if name)
+
+        if self._opened is not None:
+            return self._opened.member(("anthropic", "tools"), self._gather, self._calls, reader) or ()
+        return reader(self._tree, "tools") if "tools" in self._tree else ()
+
+    def _system(self) -> list[str]:
+        """Read the system prompt; give its texts, without the attribution (it changes from request to request)."""
+
+        def reader(holder: Any, key: Any = 0) -> list[str]:
+            self._content(holder, key, ("system",), _SYSTEM)
+            system = holder[key]
+            if isinstance(system, str):
+                return [system]
+            blocks = system if isinstance(system, list) else []
+            return [text for text in (_string(block, "text") for block in blocks) if not _ATTRIBUTION.fullmatch(text)]
+
+        if self._opened is not None:
+            return self._opened.member(("anthropic", "system"), self._gather, self._calls, reader) or []
+        return reader(self._tree, "system") if "system" in self._tree else []
 
     def _messages(self, messages: Any) -> None:
         if not isinstance(messages, list):
@@ -348,7 +373,7 @@ class _Reader:
                 done.add("authorization_token")
             self._gather.members(server, path, voice, done)
 
-    def _conversation(self, headers: Mapping[str, str]) -> str:
+    def _conversation(self, headers: Mapping[str, str], beginning: Sequence[str]) -> str:
         """Name the conversation: by the client's session, else by how it began."""
         session = headers.get(SESSION_HEADER, "")
         if not session:
@@ -356,26 +381,9 @@ class _Reader:
             session = (user["session"] or user["id"]) if user else ""
         if session:
             return body.digest("session", session)
-        system = self._tree.get("system")
-        return body.digest("beginning", self._first, *_texts(system))
+        return body.digest("beginning", self._first, *beginning)
 
 
 def _string(holder: Any, name: str) -> str:
     value = holder.get(name) if isinstance(holder, dict) else None
     return value if isinstance(value, str) else ""
-
-
-def _texts(system: Any) -> list[str]:
-    """Give the texts of a system prompt, without the attribution block (it changes from request to request)."""
-    if isinstance(system, str):
-        return [system]
-    if not isinstance(system, list):
-        return []
-    return [text for text in (_string(block, "text") for block in system) if not _ATTRIBUTION.fullmatch(text)]
-
-
-def _tools(tree: dict[str, Any]) -> tuple[str, ...]:
-    """Give the names of the tools that a request offers."""
-    tools = tree.get("tools")
-    names = [_string(tool, "name") for tool in tools] if isinstance(tools, list) else []
-    return tuple(name for name in names if name)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from poundlock.core.errors import UpstreamFault
 from poundlock.wire.base import EVENT_STREAM, Route, RouteTreatment
 from poundlock.wire.body import write
-from poundlock.wire.gemini import answer, request
+from poundlock.wire.gating import gated
+from poundlock.wire.gemini import answer, calls, request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,9 +111,9 @@ class Gemini:
         """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type or route."""
         kind = content_type.partition(";")[0].strip().lower()
         if route.operation in _ANSWERS and kind == EVENT_STREAM:
-            return answer.EventAnswer(homeward)
+            return gated(answer.EventAnswer(homeward), calls.CallGate, homeward)
         if route.operation in _ANSWERS and kind == "application/json":
-            return answer.ArrayAnswer(homeward)
+            return gated(answer.ArrayAnswer(homeward), calls.ItemGate, homeward)
         raise UpstreamFault("The provider streams in a format that is not known on this route.")
 
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:

@@ -15,6 +15,7 @@ from poundlock.wire import framing
 from poundlock.wire.arrays import ItemSplitter
 from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import EventCodec, Path, Steady, Typed, reparse
+from poundlock.wire.gemini import calls
 
 if TYPE_CHECKING:
     from poundlock.core.stream import Channel, Homeward
@@ -57,7 +58,7 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    return restored_whole(body, homeward, lambda tree: _Answer(homeward).take(tree, whole=True))
+    return restored_whole(body, homeward, lambda tree: _Answer(homeward).take(tree, whole=True), calls.judge)
 
 
 class _Answer:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from poundlock.core.errors import UpstreamFault
 from poundlock.wire.base import Route
 from poundlock.wire.body import write
-from poundlock.wire.ollama import answer, request
+from poundlock.wire.gating import gated
+from poundlock.wire.ollama import answer, calls, request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ class Ollama:
         """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type or route."""
         if content_type.partition(";")[0].strip().lower() != LINES or route.operation not in answer.OPERATIONS:
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
-        return answer.LineAnswer(homeward)
+        return gated(answer.LineAnswer(homeward), calls.LineGate, homeward)
 
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:  # noqa: ARG002 (it has only a text)
         """Give an error body."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from poundlock.wire import framing
 from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import reparse
+from poundlock.wire.ollama import calls
 
 if TYPE_CHECKING:
     from poundlock.core.stream import Channel, Homeward
@@ -28,7 +29,7 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    return restored_whole(body, homeward, lambda tree: _Answer(homeward).take(tree, whole=True))
+    return restored_whole(body, homeward, lambda tree: _Answer(homeward).take(tree, whole=True), calls.judge)
 
 
 class _Answer:

@@ -11,7 +11,8 @@ from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
 from poundlock.wire.base import EVENT_STREAM, Route
 from poundlock.wire.body import write
-from poundlock.wire.openai_chat import answer, request
+from poundlock.wire.gating import gated
+from poundlock.wire.openai_chat import answer, calls, request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +72,7 @@ class OpenAIChat:
         """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type or route."""
         if content_type.partition(";")[0].strip().lower() != EVENT_STREAM or route.operation != "chat.completions":
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
-        return answer.AnswerCodec(homeward)
+        return gated(answer.AnswerCodec(homeward), calls.CallGate, homeward)
 
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:
         """Give an error body."""

@@ -15,6 +15,7 @@ import msgspec
 from poundlock.wire import framing
 from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import NOTHING, EventCodec, Path, Steady, Typed, changed, reparse
+from poundlock.wire.openai_chat import calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward))
+    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward), calls.judge)
 
 
 def _restore(tree: Any, homeward: Homeward) -> bool:

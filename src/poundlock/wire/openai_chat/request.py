@@ -51,7 +51,7 @@ def read(operation: str, data: bytes, headers: Mapping[str, str], shelf: Shelf |
     """Decode the body of a request; messages that are on the `shelf` are not read again. Raises: `ClientFault`."""
     if shelf is not None and operation == "chat.completions":
         try:
-            if (opened := shelf.opened(data, "messages")) is not None:
+            if (opened := shelf.opened(data, "messages", ("tools", "functions"))) is not None:
                 return _Reader(opened.tree, opened).read(operation, headers, ())
         except (ValueError, RecursionError):  # read as a whole, it is put right, or refused with a reason
             pass
@@ -75,9 +75,7 @@ class _Reader:
         tree, gather = self._tree, self._gather
         rest = Voice("system", "prose", "tool")
         done = {"tools", "functions", "messages", "input", "logit_bias"}
-        for name in ("tools", "functions"):
-            if name in tree:
-                gather.tree(tree, name, (name,), rest)
+        tools = (*self._tools("tools", rest), *self._tools("functions", rest))
         if self._opened is not None:
             self._again(self._opened)
         elif operation == "chat.completions":
@@ -100,12 +98,27 @@ class _Reader:
             operation=operation,
             model=model if isinstance(model, str) else "",
             conversation=self._conversation(headers),
-            tools=_tools(tree),
+            tools=tools,
             stream=tree.get("stream") is True,
             notes=notes,
             segments=(),
         )
         return gather.body(tree, document) if self._opened is None else self._opened.body(gather, document)
+
+    def _tools(self, member: str, voice: Voice) -> tuple[str, ...]:
+        """Read the tools that are offered in a member; give their names."""
+
+        def reader(holder: Any, key: Any = 0) -> tuple[str, ...]:
+            self._gather.tree(holder, key, (member,), voice)
+            names: list[str] = []
+            for tool in holder[key] if isinstance(holder[key], list) else ():
+                called = (tool.get("function") or tool.get("custom") or tool) if isinstance(tool, dict) else None
+                names.append(_string(called, "name"))
+            return tuple(name for name in names if name)
+
+        if self._opened is not None:
+            return self._opened.member(("openai", member), self._gather, self._calls, reader) or ()
+        return reader(self._tree, member) if member in self._tree else ()
 
     def _messages(self) -> None:
         messages = self._tree.get("messages")
@@ -322,14 +335,3 @@ def _file(voice: Voice) -> Voice:
 def _string(holder: Any, name: str) -> str:
     value = holder.get(name) if isinstance(holder, dict) else None
     return value if isinstance(value, str) else ""
-
-
-def _tools(tree: dict[str, Any]) -> tuple[str, ...]:
-    """Give the names of the tools that a request offers."""
-    names: list[str] = []
-    for member in ("tools", "functions"):
-        tools = tree.get(member)
-        for tool in tools if isinstance(tools, list) else ():
-            called = (tool.get("function") or tool.get("custom") or tool) if isinstance(tool, dict) else None
-            names.append(_string(called, "name"))
-    return tuple(name for name in names if name)

@@ -11,7 +11,8 @@ from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
 from poundlock.wire.base import EVENT_STREAM, WEBSOCKET, Route
 from poundlock.wire.body import write
-from poundlock.wire.openai_responses import answer, messages, request
+from poundlock.wire.gating import gated
+from poundlock.wire.openai_responses import answer, calls, messages, request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,13 +35,6 @@ ROUTES = (
         path=_AT,
         operation="responses.websocket",
         reason="each message is inspected as a request of its own",
-    ),
-    Route(
-        method="GET",
-        path=_AT,
-        operation="responses.list",
-        treatment="refuse",
-        reason="stored answers are read one by one, by their id",
     ),
     Route(method="GET", path=rf"{_AT}/(?P<answered>{_ID})", operation="responses.retrieve"),
     Route(method="GET", path=rf"{_AT}/(?P<answered>{_ID})/input_items", operation="responses.input_items"),
@@ -90,10 +84,10 @@ class OpenAIResponses:
         """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type or route."""
         if content_type.partition(";")[0].strip().lower() != EVENT_STREAM or route.operation not in _RESTORED:
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
-        return answer.AnswerCodec(homeward)
+        return gated(answer.AnswerCodec(homeward), calls.CallGate, homeward)
 
     def decode_message(self, data: bytes, headers: Mapping[str, str]) -> Message:
-        """Decode a client's message over a WebSocket; the handshake's headers name its session. Raises: `ClientFault`."""
+        """Decode a client's message over a WebSocket; the headers are the handshake's. Raises: `ClientFault`."""
         return messages.read(data, headers)
 
     def messages(self, homeward: Homeward) -> messages.MessageCodec:

@@ -17,6 +17,7 @@ import msgspec
 from poundlock.wire import framing
 from poundlock.wire.body import restored_whole, write
 from poundlock.wire.events import EventCodec, Steady, Typed, changed, reparse
+from poundlock.wire.openai_responses import calls
 from poundlock.wire.openai_responses.items import CALLED, Answer, Place, tool_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward))
+    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward), calls.judge)
 
 
 def _restore(tree: Any, homeward: Homeward) -> bool:

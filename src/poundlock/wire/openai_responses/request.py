@@ -37,7 +37,7 @@ NAMES = body.COMMON_NAMES | words(
     queries query results sources code container_id outputs logs result revised_prompt background quality size
     output_format output_compression partial_images input_fidelity mask pending_safety_checks
     acknowledged_safety_checks server_label approval_request_id approve reason execution exit_code stdout stderr
-    outcome caller caller_id created_by plan step explanation
+    outcome caller caller_id created_by plan step explanation generate response_id event_id
     """
 )
 VALUES = body.COMMON_VALUES | words(
@@ -56,6 +56,7 @@ VALUES = body.COMMON_VALUES | words(
     reasoning.encrypted_content message.output_text.logprobs web_search_call.action.sources file_search_call.results
     code_interpreter_call.outputs computer_call_output.output.image_url message.input_image.image_url
     24h in_memory in-memory original commentary final_answer server client approximate cached live
+    response.create response.processed response.cancel
     """
 )
 # Identifiers of items, as the API and Codex make them: a known prefix, then letters and digits.
@@ -127,6 +128,11 @@ REFUSED_TOOLS = {
 def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
     """Decode the body of a request. Raises: `ClientFault`, also for a tool that is refused."""
     tree, notes = body.decode_object(data)
+    return read_tree(operation, tree, notes, headers)
+
+
+def read_tree(operation: str, tree: dict[str, Any], notes: tuple[str, ...], headers: Mapping[str, str]) -> JsonBody:
+    """Read a body that is decoded. Raises: `ClientFault` for a tool that is refused."""
     return _Reader(tree).read(operation, headers, notes)
 
 
@@ -288,7 +294,8 @@ class _Reader:
             done.add("model")
         if _CACHE_KEY.fullmatch(_string(self._tree, "prompt_cache_key")):
             done.add("prompt_cache_key")
-        done |= {name for name in ("previous_response_id", "conversation") if _is_id(_string(self._tree, name))}
+        names = ("previous_response_id", "response_id", "conversation")
+        done |= {name for name in names if _is_id(_string(self._tree, name))}
         return done
 
     def _conversation(self, headers: Mapping[str, str]) -> str:
