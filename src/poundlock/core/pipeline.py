@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from poundlock.core import classify, conversation, surrogates, transform
+from poundlock.core import classify, conversation, flow, surrogates, transform
 from poundlock.core.model import Decision, Document, Draft, Facts, FindingSummary, Rung, Value
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Verdict(Value, frozen=True, kw_only=True):
     refused: tuple[str, ...]
     draft: Draft
     findings: tuple[Finding, ...]
+    facts: Facts
 
 
 def inspect(
@@ -63,6 +64,7 @@ def inspect(
     findings = recognised.findings
     newly = _newly(document, findings, context.refused)
     groups, group_of = classify.groups(document, findings, newly)
+    labels = flow.labels(document, findings, context.labels)
     tier, tier_reasons = classify.tier(findings, document, snapshot.unknown_tier)
     facts = Facts(
         principal=context.principal,
@@ -72,7 +74,7 @@ def inspect(
         groups=groups,
         repository=context.repository,
         environment=context.environment,
-        labels=context.labels,
+        labels=labels,
         profile=snapshot.profile,
         mode=snapshot.mode,
     )
@@ -104,7 +106,9 @@ def inspect(
         kind="exchange",
         id=id,
         at=at,
-        body=_body(document, context, decision, groups, tier, tier_reasons, recognised, wanted, group_of, fresh, key),
+        body=_body(
+            document, context, decision, groups, labels, tier, tier_reasons, recognised, wanted, group_of, fresh, key
+        ),
     )
     return Verdict(
         document=document,
@@ -115,6 +119,7 @@ def inspect(
         refused=refused,
         draft=draft,
         findings=findings,
+        facts=facts,
     )
 
 
@@ -162,6 +167,7 @@ def _body(
     context: Context,
     decision: Decision,
     groups: Sequence[Group],
+    labels: Sequence[str],
     tier: str,
     tier_reasons: Sequence[str],
     recognised: Recognised,
@@ -188,6 +194,7 @@ def _body(
             "errors": list(decision.errors),
         },
         "snapshot": decision.snapshot,
+        "labels": list(labels),
         "tier": tier,
         "tier_reasons": list(tier_reasons),
         "groups": [{name: getattr(group, name) for name in group.__struct_fields__} for group in groups],

@@ -137,6 +137,17 @@ def judge(tool: str, texts: Iterable[str]) -> Sink:
     return Sink(kind=kind, tool=tool, network=network)
 
 
+_FETCHERS = re.compile(
+    r"(?<![\w.-])(?:curl|wget|http|https|xh|lynx|w3m|links|elinks|aria2c|gh|glab|ssh|invoke-webrequest|iwr|"
+    r"requests|urllib|httpx|aiohttp|fetch|axios)(?![\w-])|git\s+(?:clone|fetch|pull)|(?:https?|ftp)://"
+)
+
+
+def fetches(text: str) -> bool:
+    """Whether a command would bring text from a network: by its words, and not where it only names them."""
+    return _FETCHERS.search(text.lower()) is not None and not programs.stays(text)
+
+
 def in_doubt(tool: str) -> Sink:
     """Give the sink of a call whose arguments can't be read."""
     kind = classify(tool)

@@ -23,6 +23,7 @@ from poundlock.core.surrogates import canonical
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from poundlock.core.gate import Gate
     from poundlock.core.model import Match
 
 # Arguments that are judged as a whole before anything in them is restored; longer ones count as bound for a network.
@@ -49,7 +50,8 @@ class Homeward:
     """What one exchange restores and scans on its way home, and the counts for its closing record.
 
     `issued` maps canonical surrogate texts to surrogates with their values; `permit` is policy's answer for a
-    surrogate into a sink, asked once for each pair. Nothing is ever restored into a remote tool, whatever it says.
+    surrogate into a sink, asked once for each pair; `gate` judges the answer's tool calls, where calls are limited.
+    Nothing is ever restored into a remote tool, whatever it says.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class Homeward:
         issued: Mapping[str, Surrogate],
         permit: Callable[[Surrogate, Sink], bool],
         scanner: StreamScanner | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.restored_kinds: Counter[str] = Counter()
         self.left_kinds: Counter[str] = Counter()
+        self.gate = gate
         self.answer = ""  # the id that the provider gave to the answer, where a wire format met it
         self._issued = issued
         self._permit = permit

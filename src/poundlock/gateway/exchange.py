@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.core import pipeline, surrogates
 from poundlock.core.errors import ClientFault, Fault, UpstreamFault
+from poundlock.core.gate import Gate
 from poundlock.core.model import Context, Destination, Document, Draft, Rung, ScopeKey, Sink
 from poundlock.core.stream import Homeward, StreamScanner
 from poundlock.gateway import http
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from poundlock.config import Provider, Settings
+    from poundlock.core.calls import Action
     from poundlock.core.conversation import Memo
+    from poundlock.core.gate import Judged as JudgedCall
     from poundlock.core.model import Match, Principal, Snapshot, Surrogate
     from poundlock.core.pipeline import Verdict
+    from poundlock.core.policy.decide import CallAnswer
     from poundlock.core.register import Register
     from poundlock.gateway.http import Request, Respond
     from poundlock.gateway.snapshot import Snapshots
@@ -215,6 +219,7 @@ class Exchange:
             destination=destination,
             issued={**(issued or {}), **{surrogate.text: surrogate for surrogate in remembered.issued}},
             refused=remembered.refused,
+            labels=tuple(sorted(remembered.labels)),
         )
         verdict = await self._inspect(body, context, snapshot, key, held, size)
         await self.log.commit(
@@ -224,6 +229,7 @@ class Exchange:
                 conversation=conversation,
                 surrogates=verdict.fresh,
                 refused=verdict.refused,
+                labels=tuple(label for label in verdict.facts.labels if label not in remembered.labels),
             )
         )
         return Judged(verdict, context, snapshot, key)
@@ -256,7 +262,15 @@ class Exchange:
             return tuple(match for match in found if not surrogates.find(text[match.start : match.end]))
 
         scanner = StreamScanner(detect) if self.settings.answers.scan else None
-        return Home(held, verdict, Homeward(verdict.issued, permit, scanner), scanner)
+        gate = None
+        if snapshot.policies.judges_calls:
+
+            def ask(action: Action) -> CallAnswer:
+                return snapshot.policies.call(verdict.facts, action)
+
+            offered = frozenset(verdict.document.tools)
+            gate = Gate(ask, decision=held.id, offered=offered, monitor=snapshot.mode == "monitor")
+        return Home(held, verdict, Homeward(verdict.issued, permit, scanner, gate), scanner)
 
     async def _home(self, way: Way, response: UpstreamResponse, respond: Respond, home: Home) -> None:
         """Bring the answer home: framing, restoring, framing again."""
@@ -341,6 +355,8 @@ class Exchange:
                 "restored": dict(homeward.restored_kinds),
                 "left": dict(homeward.left_kinds),
                 "answer": dict(home.scanner.counts) if home.scanner else {},
+                "calls": [_judged(call) for call in homeward.gate.judged] if homeward.gate else [],
+                "refused_calls": homeward.gate.refused if homeward.gate else 0,
             },
         )
 
@@ -467,6 +483,12 @@ def _asked(request: Request) -> Asked:
         peer_port=request.peer_port,
         own_port=request.own_port,
     )
+
+
+def _judged(call: JudgedCall) -> dict[str, object]:
+    """Give what a closing record tells of a tool call."""
+    row = {name: getattr(call, name) for name in call.__struct_fields__}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
 
 
 def _told(verdict: Verdict) -> list[tuple[str, str]]:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 CONVERSATIONS = 512
 VALUES = 65_536
+_LABEL = "label:"  # a label stands among the fingerprints, which are hex
+
+
+def marks(refused: Iterable[str], labels: Iterable[str]) -> tuple[str, ...]:
+    """Give what is kept of a conversation beside its surrogates: the refused fingerprints and its labels."""
+    return (*refused, *(_LABEL + label for label in labels))
 
 
 class Conversation:
@@ -50,7 +56,12 @@ class Conversation:
     def remembered(self) -> Remembered:
         """Give it as the port says: the same object as long as nothing was added."""
         if self._given is None:
-            self._given = Remembered(issued=tuple(self.issued.values()), refused=frozenset(self.refused))
+            labels = {mark for mark in self.refused if mark.startswith(_LABEL)}
+            self._given = Remembered(
+                issued=tuple(self.issued.values()),
+                refused=frozenset(self.refused - labels),
+                labels=frozenset(mark.removeprefix(_LABEL) for mark in labels),
+            )
         return self._given
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from poundlock.adapters.sqlite.jobs import Append, Change, NewScope, Shred, Written
-from poundlock.adapters.sqlite.memory import Memory
+from poundlock.adapters.sqlite.memory import Memory, marks
 from poundlock.adapters.sqlite.reading import Reading
 from poundlock.adapters.sqlite.trouble import again, refusal
 from poundlock.adapters.sqlite.writer import Outcome, Waiter, Writer
@@ -111,7 +111,7 @@ class SqliteStore:
                 raise Fault("nothing was sent: a surrogate of another scope in this entry", status=500)
             sealed_key, sealing = await self._sealing(entry.scope)
             vault = tuple((item.text, item.kind, item.fingerprint, sealing.seal(item)) for item in entry.surrogates)
-        job = Append(written, entry.scope, entry.conversation, sealed_key, vault, entry.refused)
+        job = Append(written, entry.scope, entry.conversation, sealed_key, vault, marks(entry.refused, entry.labels))
         try:
             committed = await self._write(job, Committed, entry)
         except Fault:
@@ -295,7 +295,8 @@ class SqliteStore:
     def _remember(self, entry: Entry) -> None:
         known = self._memory.get(entry.scope, entry.conversation)
         if known is not None:
-            self._memory.add(entry.scope, entry.conversation, known, entry.surrogates, entry.refused)
+            kept = marks(entry.refused, entry.labels)
+            self._memory.add(entry.scope, entry.conversation, known, entry.surrogates, kept)
 
     def _forget(self, scope: str) -> None:
         self._sealings.pop(scope, None)

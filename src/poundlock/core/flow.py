@@ -1,0 +1,72 @@
+"""What has entered a conversation, as labels: private data, text from strangers, and what its tools can do.
+
+Labels only grow, and are remembered with the conversation, so that compacting its history takes none away. Policy reads
+them: private data, untrusted text and a way out are a danger only together. This module must never look into a text for
+its meaning, and never take a label away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poundlock.core import sinks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from poundlock.core.model import Document, Finding, Segment
+
+PRIVATE = "private"
+"""A credential, personal data or anything else restricted is in the conversation, be it disguised."""
+UNTRUSTED = "untrusted"
+"""Text that strangers may have written was read: pages, results of remote tools, what a command fetched."""
+ORDERS = "orders"
+"""Something that was read gives orders to the assistant."""
+NETWORK = "network"
+"""The client offers tools that reach out."""
+EXECUTE = "execute"
+"""The client offers tools that run commands."""
+WRITE = "write"
+"""The client offers tools that write files."""
+
+_OFFERED = {"remote": NETWORK, "command": EXECUTE, "file": WRITE}
+_FETCHED = 65_536
+"""So much of a command is looked at for a network program."""
+
+
+def labels(document: Document, findings: Sequence[Finding], before: Iterable[str]) -> tuple[str, ...]:
+    """Give the labels of a conversation: those from `before`, and what this document adds, in order of their names.
+
+    Only what stands after the last answer but one is looked at once there are labels from before: the rest gave its
+    labels when it was new.
+    """
+    found = set(before)
+    known = bool(found)
+    if any(finding.family == "injection" for finding in findings):
+        found.add(ORDERS)
+    if PRIVATE not in found and any(_is_private(finding) for finding in findings):
+        found.add(PRIVATE)
+    found.update(_OFFERED[kind] for kind in map(sinks.classify, document.tools) if kind in _OFFERED)
+    if UNTRUSTED not in found:
+        last = max((segment.turn for segment in document.segments), default=0)
+        recent = (segment for segment in document.segments if not known or segment.turn >= last - 1)
+        if any(map(_is_untrusted, recent)):
+            found.add(UNTRUSTED)
+    return tuple(sorted(found))
+
+
+def _is_private(finding: Finding) -> bool:
+    return finding.tier == "restricted" and finding.family in {"secret", "pii", "code", "identifier"}
+
+
+def _is_untrusted(segment: Segment) -> bool:
+    """Whether a segment came from strangers, or is a call whose result will."""
+    if segment.origin == "untrusted":
+        return True
+    if not segment.tool or segment.kind not in {"tool_result", "tool_args"}:
+        return False
+    kind = sinks.classify(segment.tool)
+    if kind == "remote":
+        return segment.kind == "tool_result"
+    # What a command fetched comes back as its result, in which nothing shows where it came from.
+    return segment.kind == "tool_args" and kind == "command" and sinks.fetches(segment.text[:_FETCHED])
