@@ -8,6 +8,7 @@ A script is one JSON object::
       "seed": 1,                        chooses ids, padding and random cuts
       "copy": {"key": {"pattern": "…"}},  text taken out of the request; group 1 if there is one; "{{key}}" uses it
       "rules": [TURN with conditions],  tried first, in order
+      "sockets": false,                 refuses WebSockets with 426
       "turns": [TURN, …]                the answer to a request with N assistant messages is turns[N], or the last one
     }
 
@@ -167,7 +168,7 @@ def parse(source: bytes | str) -> Script:
 
     """
     raw = json.loads(source)
-    if unknown := set(raw) - {"seed", "copy", "rules", "turns", "note"}:
+    if unknown := set(raw) - {"seed", "copy", "rules", "turns", "note", "sockets"}:
         raise ValueError(f"unknown keys in the script: {sorted(unknown)}")
     if not raw.get("turns"):
         raise ValueError("a script needs at least one turn")

@@ -18,7 +18,7 @@ import brotli
 import zstandard
 from aiohttp import web
 
-from tests.provider import anthropic, cuts, figures, gemini, ollama, openai, responses, script
+from tests.provider import anthropic, cuts, figures, gemini, ollama, openai, responses, script, sockets
 from tests.provider.journal import Journal
 from tests.provider.streamed import Streamed
 
@@ -37,12 +37,13 @@ class Provider:
         """Read the script and open the log."""
         self._path = script_path
         self._stamp = 0
-        self._script = self._current()
+        self._script = self.script()
         self.journal = Journal(log_path)
         self._caches: dict[str, figures.PromptCache] = {}
         self.stored: dict[str, tuple[list[Any], dict[str, Any]]] = {}
 
-    def _current(self) -> script.Script:
+    def script(self) -> script.Script:
+        """Return the script as it is now."""
         stamp = self._path.stat().st_mtime_ns
         if stamp != self._stamp:
             self._script, self._stamp = script.parse(self._path.read_bytes()), stamp
@@ -50,12 +51,14 @@ class Provider:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Log a request and answer it."""
-        body = await request.read()
         headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in request.raw_headers]
+        if sockets.asked(request):
+            return await sockets.serve(self, request, headers, self.script())
+        body = await request.read()
         number = self.journal.request(request.method, request.raw_path, headers, body)
         answer = _Answer(self, request, number)
         try:
-            return await answer.give(_plain(request, body), self._current())
+            return await answer.give(_plain(request, body), self.script())
         except (ConnectionError, asyncio.CancelledError):
             answer.end = "client gone"
             raise

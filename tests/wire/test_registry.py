@@ -47,7 +47,7 @@ KEY = {"x-api-key": "k"}
         ("POST", "/openai/v1/responses", {}, "openai", ("openai", "responses", "inspect")),
         ("POST", "/v1/responses/compact", {}, "", ("openai", "responses.compact", "inspect")),
         ("POST", "/v1/responses/input_tokens", {}, "", ("openai", "responses.input_tokens", "inspect")),
-        ("GET", "/v1/responses", {}, "", ("openai", "responses.websocket", "refuse")),
+        ("WEBSOCKET", "/v1/responses", {}, "", ("openai", "responses.websocket", "inspect")),
         ("GET", "/v1/responses/resp_1", {}, "", ("openai", "responses.retrieve", "inspect")),
         ("GET", "/v1/responses/resp_1/input_items", {}, "", ("openai", "responses.input_items", "inspect")),
         ("POST", "/v1/responses/resp_1/cancel", {}, "", ("openai", "responses.cancel", "pass")),

@@ -7,8 +7,9 @@ looks at no proxy variable of the environment: where a request goes is what the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 from multidict import CIMultiDict
@@ -18,7 +19,7 @@ from poundlock.core.errors import ConfigFault, UpstreamFault
 from poundlock.wire import coding
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from aiohttp.abc import AbstractStreamWriter
 
@@ -26,6 +27,10 @@ _HEAD = 65_536
 """Longest line and longest header of an answer, in bytes."""
 _PIECE = 1 << 18
 """Bytes of a body that are sent at once: between two pieces the client may slow us down, and others are served."""
+_MESSAGE = 16 << 20
+"""Longest message over a WebSocket, in bytes: as long as an event of a stream may be."""
+_HEARTBEAT = 60.0
+"""Seconds between the pings to a provider whose WebSocket is open."""
 _SKIPPED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 """Headers that aiohttp would add where the client sent none."""
 _CLOSED = "The connection to the provider ended before its answer was complete."
@@ -76,7 +81,7 @@ class HttpUpstream:
         target = URL(url, encoded=True)
         session = self._session or self._open()
         data = _Pieces(body) if body is not None and len(body) > _PIECE else body
-        try:
+        with _told():
             response = await session.request(
                 method,
                 target,
@@ -86,28 +91,34 @@ class HttpUpstream:
                 proxy=self._proxy,
                 ssl=self._trust.get(target.origin(), True) if self._trust else True,
             )
-        except TimeoutError as caught:
-            raise _slow(caught) from None
-        except aiohttp.ClientConnectorCertificateError:
-            raise UpstreamFault(
-                "The provider's certificate is not trusted.",
-                advice="If a proxy of your organisation answers in its place, set its certificate as `ca_file`.",
-            ) from None
-        except aiohttp.ClientConnectorDNSError:
-            raise UpstreamFault(
-                "The provider's name can't be resolved.", advice="Check `upstream` in poundlock.toml, and the network."
-            ) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError):
-            raise UpstreamFault(
-                "The provider can't be reached.", advice="Check `upstream` in poundlock.toml, and the network."
-            ) from None
-        except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError):
-            raise UpstreamFault("The provider closed the connection without an answer.", advice=_AGAIN) from None
         try:
             return HttpUpstreamResponse(response, self._between, self._largest)
         except UpstreamFault:
             response.close()
             raise
+
+    async def connect(self, url: str, headers: Iterable[tuple[str, str]]) -> HttpUpstreamSocket:
+        """Open a WebSocket. Raises: `UpstreamFault`, with the provider's own status where it refused."""
+        target = URL(url, encoded=True)
+        session = self._session or self._open()
+        try:
+            with _told():
+                socket = await session.ws_connect(
+                    target,
+                    headers=CIMultiDict(headers),
+                    timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                    heartbeat=_HEARTBEAT,
+                    max_msg_size=_MESSAGE,
+                    decode_text=False,
+                    proxy=self._proxy,
+                    ssl=self._trust.get(target.origin(), True) if self._trust else True,
+                )
+        except aiohttp.WSServerHandshakeError as refused:
+            status = refused.status if 400 <= refused.status < 600 else 502
+            raise UpstreamFault(
+                "The provider refused the WebSocket.", advice="Ask it over HTTP.", status=status
+            ) from None
+        return HttpUpstreamSocket(socket)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -130,6 +141,41 @@ class HttpUpstream:
             requote_redirect_url=False,
         )
         return self._session
+
+
+class HttpUpstreamSocket:
+    """An open WebSocket. It answers the provider's pings, and gives up on one that answers none."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse[Literal[False]]) -> None:
+        """Take over the socket."""
+        self._socket = socket
+        # aiohttp keeps the handshake's answer to itself, and Codex reads headers of it.
+        answer = socket._response  # noqa: SLF001
+        self.headers: Sequence[tuple[str, str]] = [(name.lower(), value) for name, value in answer.headers.items()]
+
+    async def send(self, message: bytes) -> None:
+        """Send a text, in UTF-8. Raises: `UpstreamFault` when the connection is gone."""
+        try:
+            await self._socket.send_frame(message, aiohttp.WSMsgType.TEXT)
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            raise UpstreamFault(_CLOSED, advice=_AGAIN) from None
+
+    async def receive(self) -> bytes | None:
+        """Wait for the next text; None when the provider closed in order. Raises: `UpstreamFault` when it broke."""
+        try:
+            message = await self._socket.receive()
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            raise UpstreamFault(_CLOSED, advice=_AGAIN) from None
+        if message.type is aiohttp.WSMsgType.TEXT:
+            data: bytes = message.data
+            return data
+        if message.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED}:
+            return None
+        raise UpstreamFault(_CLOSED, advice=_AGAIN)
+
+    async def close(self) -> None:
+        """Close it; it may be closed already."""
+        await self._socket.close()
 
 
 class HttpUpstreamResponse:
@@ -221,6 +267,32 @@ class _Pieces(aiohttp.payload.Payload):
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002
         # The length is always the whole body's: it is never sent a second time, nor a part of it.
         await self.write(writer)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Tell in our own words why there is no answer. Raises: `UpstreamFault`."""
+    try:
+        yield
+    except aiohttp.WSServerHandshakeError:
+        raise  # an answer, if no welcome one
+    except TimeoutError as caught:
+        raise _slow(caught) from None
+    except aiohttp.ClientConnectorCertificateError:
+        raise UpstreamFault(
+            "The provider's certificate is not trusted.",
+            advice="If a proxy of your organisation answers in its place, set its certificate as `ca_file`.",
+        ) from None
+    except aiohttp.ClientConnectorDNSError:
+        raise UpstreamFault(
+            "The provider's name can't be resolved.", advice="Check `upstream` in poundlock.toml, and the network."
+        ) from None
+    except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError):
+        raise UpstreamFault(
+            "The provider can't be reached.", advice="Check `upstream` in poundlock.toml, and the network."
+        ) from None
+    except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError):
+        raise UpstreamFault("The provider closed the connection without an answer.", advice=_AGAIN) from None
 
 
 def _slow(fault: TimeoutError) -> UpstreamFault:

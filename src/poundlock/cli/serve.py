@@ -150,10 +150,9 @@ class _Server(MPServer):
             port=port,
             interface=Interfaces.ASGI,
             workers=plan.workers,
-            # Websockets are answered with 426 by the data plane. HTTP/2 brings its own ways to hold a server up, and
-            # nobody speaks it to a plain port.
+            # HTTP/2 brings its own ways to hold a server up, and nobody speaks it to a plain port.
             http=HTTPModes.http1,
-            websockets=False,
+            websockets=True,
             loop=_loop(),
             backlog=BACKLOG,
             backpressure=CONNECTIONS,

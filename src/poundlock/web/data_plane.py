@@ -130,7 +130,7 @@ class DataPlane:
             await socket.refuse(refusal.status, [("content-type", "application/json")], body)
             return
         self._active.add(socket)
-        parts = requests.parts(scope)  # type: ignore[arg-type]
+        parts = requests.parts(dict(scope))
         client = scope.get("client")
         request = Request(
             method=WEBSOCKET,
