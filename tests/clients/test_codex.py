@@ -160,18 +160,45 @@ def test_under_run(bench: Bench, client: Callable[[str], None], login: str) -> N
     bench.grade()
 
 
-def test_the_built_in_provider_falls_back_from_websocket(bench: Bench, client: Callable[[str], None]) -> None:
-    """Pointed here by its own settings, Codex first asks for a WebSocket, is refused it, and speaks HTTP."""
-    if STRAIGHT:
-        pytest.skip("there is no gateway to refuse the WebSocket")
-    client("codex")
-    turns = [[_shell("cat settings.env")], [{"text": "The key is {{stripe}}."}]]
-    bench.provider.play({"copy": _COPY, "turns": [{"blocks": turn, "cut": "characters"} for turn in turns]})
+def _built_in(bench: Bench) -> None:
+    """Point Codex's built-in provider at the gateway, by its own settings and with a key of its own login."""
     (bench.home / ".codex").mkdir()
     (bench.home / ".codex" / "config.toml").write_text(f"openai_base_url = {json.dumps(bench.url + '/v1')}\n")
     (bench.home / ".codex" / "auth.json").write_text(json.dumps({"OPENAI_API_KEY": launch.KEY}))
 
+
+def test_the_built_in_provider_speaks_websocket(bench: Bench, client: Callable[[str], None]) -> None:
+    """Over a WebSocket only what is new goes out, disguised, and true values come home to files and the screen."""
+    client("codex")
+    write = _shell("printf '%s' '{{github}}' > token.txt && printf '%s' '{{secret}}' > aws.txt")
+    turns = [[_shell("cat settings.env")], [write], [{"text": "The key is {{stripe}}."}]]
+    bench.provider.play({"copy": _COPY, "turns": [{"blocks": turn, "cut": "characters"} for turn in turns]})
+    _built_in(bench)
+
+    outcome = launch.codex("", bench.home, bench.project, "Put the token into token.txt, the AWS secret into aws.txt.")
+
+    values = bench.fakes.values
+    assert (outcome.code, outcome.out.strip()) == (0, f"The key is {values['STRIPE_SECRET_KEY']}."), outcome
+    assert (bench.project / "token.txt").read_text() == values["GITHUB_TOKEN"]
+    assert (bench.project / "aws.txt").read_text() == values["AWS_SECRET_ACCESS_KEY"]
+    asked = [seen.json() for seen in bench.provider.requests() if seen.method == "MESSAGE"]
+    asked = [message for message in asked if message.get("generate") is not False]
+    assert [message["type"] for message in asked] == ["response.create"] * 3
+    assert all("previous_response_id" in message for message in asked[1:])
+    assert [seen.path for seen in bench.provider.requests() if seen.method == "POST"] == []
+    bench.grade()
+
+
+def test_the_built_in_provider_falls_back_from_websocket(bench: Bench, client: Callable[[str], None]) -> None:
+    """Where the provider has no WebSocket, Codex is told so and speaks HTTP."""
+    client("codex")
+    turns = [[_shell("cat settings.env")], [{"text": "The key is {{stripe}}."}]]
+    script = {"copy": _COPY, "turns": [{"blocks": turn, "cut": "characters"} for turn in turns]}
+    bench.provider.play({**script, "sockets": False})
+    _built_in(bench)
+
     outcome = launch.codex("", bench.home, bench.project, "Which key?")
 
     assert (outcome.code, outcome.out.strip()) == (0, f"The key is {bench.fakes.values['STRIPE_SECRET_KEY']}.")
+    assert [seen.method for seen in bench.provider.requests("/v1/responses")][-2:] == ["POST", "POST"]
     bench.grade()
