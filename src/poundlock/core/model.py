@@ -15,6 +15,7 @@ from poundlock.core import matches
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from poundlock.core.approvals import Standing
     from poundlock.core.detect.engine import Detector
     from poundlock.core.policy.decide import Policies
 
@@ -277,6 +278,8 @@ class Context(Value, frozen=True, kw_only=True):
 
     `issued`: surrogates of this scope that this conversation already uses, by canonical surrogate text.
     `refused`: fingerprints of newly typed values for which an exchange of this conversation was blocked before.
+    `standing`: what people have approved; `local`: a model inside the boundary that could take this exchange. `mode`
+    goes before the snapshot's; policies and rules in `trial` are told of, and not enforced.
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"issued"})
@@ -288,7 +291,10 @@ class Context(Value, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     repository: str = ""
     environment: str = ""
-    approvals: frozenset[str] = frozenset()
+    standing: Standing | None = None
+    local: Destination | None = None
+    mode: Mode | None = None
+    trial: frozenset[str] = frozenset()
 
 
 class Snapshot(Value, frozen=True, kw_only=True):

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from poundlock.core import classify, conversation, flow, surrogates, transform
+import msgspec
+
+from poundlock.core import classify, conversation, flow, ruling, surrogates, transform
+from poundlock.core.approvals import Needs
 from poundlock.core.model import Decision, Document, Draft, Facts, FindingSummary, Rung, Value
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from poundlock.core.conversation import Memo, Recognised
     from poundlock.core.model import Context, Finding, Group, Principal, ScopeKey, Snapshot, Surrogate, Treatment
+    from poundlock.core.ruling import Ruling
 
 FINGERPRINTS_KEPT = 64
 """A record names at most this many values of one summary; the count is always whole."""
@@ -27,7 +31,9 @@ class Verdict(Value, frozen=True, kw_only=True):
 
     `texts`: new texts of the segments that change, by index. `issued`: surrogates that may be restored on the way
     home, by text. `fresh`: those of them that the vault must know before the exchange leaves. `refused`: fingerprints
-    to remember when the exchange is blocked.
+    to remember when the exchange is blocked. `facts`: what was judged at last, with where it goes. `needs`: what a
+    person has to admit first; `used`: the approvals that it leaves with, by id; `typed`: what to take for refused when
+    nobody admits it.
     """
 
     _hidden = frozenset({"texts", "issued", "document"})
@@ -41,6 +47,9 @@ class Verdict(Value, frozen=True, kw_only=True):
     draft: Draft
     findings: tuple[Finding, ...]
     facts: Facts
+    needs: Needs = Needs()
+    used: tuple[str, ...] = ()
+    typed: tuple[str, ...] = ()
 
 
 def inspect(
@@ -78,37 +87,33 @@ def inspect(
         profile=snapshot.profile,
         mode=snapshot.mode,
     )
-    answer = snapshot.policies.decide(facts)
-    wanted = tuple(answer.treatments[group_of[i]] for i in range(len(findings)))
-    monitor = snapshot.mode == "monitor" and not answer.holds
-    treatments: tuple[Treatment, ...] = tuple("clear" for _ in findings) if monitor else wanted
-    rung = Rung.SEND if monitor else answer.rung
+    ruled = ruling.rule(document, facts, context, snapshot, findings, newly, key)
+    treatments, rung = ruled.treatments, ruled.rung
+    facts = msgspec.structs.replace(facts, destination=ruled.destination, labels=ruled.labels, mode=ruled.mode)
     decision = Decision(
         id=id,
         rung=rung,
         treatments=treatments,
-        reasons=answer.reasons,
-        advice=answer.advice,
-        errors=answer.errors,
+        reasons=ruled.reasons,
+        advice=ruled.advice,
+        errors=ruled.errors,
         snapshot=snapshot.digest,
-        mode=snapshot.mode,
-        would=answer.rung.value if monitor else "",
+        mode=ruled.mode,
+        would=ruled.would,
     )
-    leaves = rung in {Rung.SEND, Rung.SEND_DISGUISED}
+    leaves = rung in ruling.LEAVES
     texts: Mapping[int, str] = {}
     issued: dict[str, Surrogate] = {}
     if leaves:
         texts = transform.apply(document, findings, treatments, recognised.surrogates)
         issued = _issued(recognised, treatments, context.issued)
     fresh = tuple(surrogate for text, surrogate in issued.items() if text not in context.issued)
-    refused = () if leaves else _refused(document, findings, newly)
+    refused = () if leaves or rung is Rung.SEND_APPROVED else _refused(document, findings, newly)
     draft = Draft(
         kind="exchange",
         id=id,
         at=at,
-        body=_body(
-            document, context, decision, groups, labels, tier, tier_reasons, recognised, wanted, group_of, fresh, key
-        ),
+        body=_body(document, context, decision, facts, tier_reasons, recognised, ruled, group_of, fresh, key),
     )
     return Verdict(
         document=document,
@@ -120,6 +125,9 @@ def inspect(
         draft=draft,
         findings=findings,
         facts=facts,
+        needs=ruled.needs,
+        used=ruled.used,
+        typed=_refused(document, findings, newly),
     )
 
 
@@ -166,18 +174,16 @@ def _body(
     document: Document,
     context: Context,
     decision: Decision,
-    groups: Sequence[Group],
-    labels: Sequence[str],
-    tier: str,
+    facts: Facts,
     tier_reasons: Sequence[str],
     recognised: Recognised,
-    wanted: Sequence[Treatment],
+    ruled: Ruling,
     group_of: Sequence[int],
     fresh: Sequence[Surrogate],
     key: ScopeKey,
 ) -> dict[str, Any]:
     """Give a record's body: JSON values of our own making, never a client's text (INVARIANT)."""
-    principal, destination = context.principal, context.destination
+    principal, destination, groups = context.principal, facts.destination, facts.groups
     return {
         "direction": document.direction,
         "provider": document.provider,
@@ -194,11 +200,13 @@ def _body(
             "errors": list(decision.errors),
         },
         "snapshot": decision.snapshot,
-        "labels": list(labels),
-        "tier": tier,
+        "labels": list(facts.labels),
+        "environment": facts.environment,
+        "approvals": list(ruled.used),
+        "tier": facts.tier,
         "tier_reasons": list(tier_reasons),
         "groups": [{name: getattr(group, name) for name in group.__struct_fields__} for group in groups],
-        "findings": [_plain(summary) for summary in _summaries(recognised.findings, groups, group_of, wanted)],
+        "findings": [_plain(summary) for summary in _summaries(recognised.findings, groups, group_of, ruled.wanted)],
         "surrogates": len(fresh),
         "tightened": recognised.late,
         "notes": list(document.notes),

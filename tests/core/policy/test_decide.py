@@ -62,15 +62,13 @@ def test_an_impounded_group_alone_makes_the_answer_a_disguised_one():
 
 
 @pytest.mark.parametrize(
-    ("local_model", "rung", "waiting"),
-    [(True, Rung.SEND_LOCAL, "local-unavailable"), (False, Rung.SEND_APPROVED, "approval-unavailable")],
+    ("local_model", "rung", "by"), [(True, Rung.SEND_LOCAL, "local"), (False, Rung.SEND_APPROVED, "approval")]
 )
-def test_a_rung_that_the_gateway_cannot_take_says_so(local_model, rung, waiting):
-    """The answer keeps the rung, and says that it can't be had, and what to do."""
+def test_a_higher_rung_says_what_led_there(local_model, rung, by):
+    """The answer names what forbade the rungs below, then what permits this one; the document itself may be sent."""
     answer = pack().decide(facts(group("pii.health_id", values=10), local_model=local_model))
-    assert answer.rung is rung
-    assert waiting in told(answer)
-    assert ladder.WAITING[rung].advice in answer.advice
+    assert (answer.rung, answer.climbs[0].applied, answer.whole.rung) == (rung, (by,), Rung.SEND)
+    assert {"pii.bulk", by} <= set(told(answer))
 
 
 def test_nothing_permitted_is_a_denial_with_a_reason_and_an_advice():

@@ -34,15 +34,17 @@ REMEMBERED_FRAMES = 256
 REMEMBERED_SETS = 512
 """How many different sets of policies are kept compiled, each for the questions that it can have a say in."""
 
+REMEMBERED_PARTS = 16
+"""How many sets with policies on trial left out are kept compiled."""
+
 _QUOTED = re.compile(r"`([^`]{1,64})`")
 
 
 class Answer(Value, frozen=True, kw_only=True):
     """What policy says of an exchange.
 
-    `treatments` stand beside the facts' groups, in order, and so do `climbs`. `holds`: in monitor mode, too, nothing
-    may leave. `rung` may be `sendLocal` or `sendApproved`: the gateway can't take these yet and refuses; reasons and
-    advice then say so.
+    `treatments` stand beside the facts' groups, in order, and so do `climbs`; `whole` is of the document. `holds`: in
+    monitor mode, too, nothing may leave.
     """
 
     rung: Rung
@@ -52,6 +54,7 @@ class Answer(Value, frozen=True, kw_only=True):
     errors: tuple[str, ...] = ()
     holds: bool = False
     climbs: tuple[Climb, ...] = ()
+    whole: Climb = ladder.Climb(rung=Rung.BLOCKED)
 
 
 class CallAnswer(Value, frozen=True, kw_only=True):
@@ -85,6 +88,7 @@ class Policies:
         self._frames: _Remembered[cedarpy.Entities] = _Remembered(REMEMBERED_FRAMES)
         self._restores: _Remembered[bool] = _Remembered(REMEMBERED)
         self._calls: _Remembered[CallAnswer] = _Remembered(REMEMBERED)
+        self._parts: _Remembered[Policies] = _Remembered(REMEMBERED_PARTS)
 
     @classmethod
     def compile(cls, sources: Mapping[str, str], schema: str) -> Policies:
@@ -113,6 +117,14 @@ class Policies:
         """Climb the ladder of a tool call: what it would do, in the exchange that `facts` tell of."""
         frame = msgspec.structs.replace(facts, groups=())
         return self._calls.get((frame, action), lambda: self._call(frame, action))
+
+    def without(self, ids: frozenset[str]) -> Policies:
+        """Give the same policies without the forbids that `ids` names; what holds in monitor mode, too, stays."""
+        kept = tuple(p for p in self.policies if p.id not in ids or p.effect == "permit" or p.holds)
+        if len(kept) == len(self.policies):
+            return self
+        names = tuple(policy.id for policy in kept)
+        return self._parts.get(names, lambda: Policies(kept, self._schema, self.digest))
 
     def _call(self, frame: Facts, action: Action) -> CallAnswer:
         principal = entities_of.person(frame.principal)
@@ -270,6 +282,7 @@ class Policies:
             errors=tuple(errors),
             holds=bool(errors) or (rung is Rung.BLOCKED and not denying.isdisjoint(self._holding)),
             climbs=tuple(groups),
+            whole=document,
         )
 
     def _reasons(self, climbs: list[Climb], rung: Rung, *, failed: bool) -> tuple[Reason, ...]:
@@ -279,8 +292,6 @@ class Policies:
             reasons += [self._told[policy] for policy in climb.denied]
             if climb.rung is not Rung.SEND and not climb.denied and not climb.errors:
                 reasons.append(ladder.NO_PERMIT)
-        if rung in ladder.WAITING:
-            reasons.append(ladder.WAITING[rung])
         if rung is not Rung.BLOCKED:
             reasons += [self._told[policy] for climb in climbs for policy in climb.applied]
         return tuple(dict.fromkeys(reasons))

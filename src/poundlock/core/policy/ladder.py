@@ -38,21 +38,20 @@ FAULT = Reason(
     reason="A policy could not be evaluated, so nothing was sent.",
     advice="Run `poundlock policy check`, and mend the policy that the record names.",
 )
-WAITING: dict[Rung, Reason] = {
-    Rung.SEND_LOCAL: Reason(
-        policy="local-unavailable",
-        effect="forbid",
-        reason="Only a model inside the boundary may see it, and this version can't move an exchange to one.",
-        advice="Ask your local model directly, or leave out what the other reasons name.",
-    ),
-    Rung.SEND_APPROVED: Reason(
-        policy="approval-unavailable",
-        effect="forbid",
-        reason="It needs a person's approval, and this version can't ask for one.",
-        advice="Leave out what the other reasons name and ask again.",
-    ),
-}
-"""Rungs that a policy may answer with, but that the gateway can't take yet, each with what to tell the developer."""
+STAYS = Reason(
+    policy="stays-local",
+    effect="forbid",
+    reason="This conversation was moved to a model inside the boundary, and it stays there.",
+    advice="For a cloud model, begin a new conversation without what was restricted.",
+)
+"""Why an exchange that could go to a cloud does not: what was restricted may stand in its history."""
+
+GONE = Reason(
+    policy="local-unavailable",
+    effect="forbid",
+    reason="This conversation was moved to a model inside the boundary, and none is configured for it now.",
+    advice="Set [local] provider in poundlock.toml, or begin a new conversation without what was restricted.",
+)
 
 
 class Step(Value, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ ANNOTATIONS = frozenset({"id", "reason", "advice", "control", "monitor"})
 MONITOR_BLOCKS = "blocks"
 """`@monitor("blocks")`: the policy holds in monitor mode, too."""
 
-_RESERVED = frozenset({ladder.NO_PERMIT.policy, ladder.FAULT.policy, *(w.policy for w in ladder.WAITING.values())})
+_RESERVED = frozenset({ladder.NO_PERMIT.policy, ladder.FAULT.policy, ladder.STAYS.policy, ladder.GONE.policy})
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _POSITIONAL = re.compile(r"(?:for policy )?`policy\d+`[,:] ?")
 
