@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from poundlock.cli.contents import Answer, Item, Job
 
-CHUNK = 16  # files that a process is given at once
+CHUNK = 32  # files that a process is given at once
 AHEAD = 4  # chunks a process that are under way or wait to be told
 
 
