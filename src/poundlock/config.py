@@ -139,6 +139,8 @@ class Provider(_Section, frozen=True, kw_only=True):
 DEFAULT_PROVIDERS: dict[str, Provider] = {
     "anthropic": Provider(upstream="https://api.anthropic.com", format="anthropic", vendor="anthropic"),
     "openai": Provider(upstream="https://api.openai.com", format="openai", vendor="openai"),
+    # Where Codex asks with the login of a ChatGPT account.
+    "chatgpt": Provider(upstream="https://chatgpt.com", format="openai", vendor="openai", plan="chatgpt"),
     "gemini": Provider(upstream="https://generativelanguage.googleapis.com", format="gemini", vendor="google"),
     # Without a format: the same server speaks other providers' formats under /v1.
     "ollama": Provider(upstream="http://127.0.0.1:11434", vendor="ollama", local=True),

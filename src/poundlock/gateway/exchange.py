@@ -406,7 +406,7 @@ class Exchange:
         wire, route = registry.resolve(
             request.method, request.raw_path, request.header_map, self._format(request.provider)
         )
-        name = request.provider or wire.provider
+        name = request.provider or route.home or wire.provider
         provider = self.settings.provider(name)
         if provider is None:
             raise ClientFault(

@@ -33,6 +33,7 @@ class Route(Value, frozen=True, kw_only=True):
     Where the path names the model, it does so in a group `model`, and a resolved route has it in its field `model`.
     Where the path names a stored answer, it does so in a group `answered`, and a resolved route has the conversation
     that goes on from there in `conversation`.
+    `home` is the provider's name where the path is not that of the provider named after the format.
     `streams` says that an answer in JSON is a stream, too: an array whose items come one by one.
     """
 
@@ -44,6 +45,7 @@ class Route(Value, frozen=True, kw_only=True):
     model: str = ""
     conversation: str = ""
     streams: bool = False
+    home: str = ""
 
 
 class Body(Protocol):

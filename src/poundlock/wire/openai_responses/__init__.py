@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Servers that speak this format stand at /v1, at /openai/v1 or at no prefix at all.
 _AT = r"(?:/openai)?(?:/v1)?/responses"
+# Codex with the login of a ChatGPT account (codex-rs, `chatgpt_base_url`).
+_CHATGPT = r"/backend-api"
 _ID = r"[A-Za-z0-9_-]{1,160}"
 _RESTORED = frozenset({"responses", "responses.compact", "responses.retrieve", "responses.input_items"})
 
@@ -52,6 +54,31 @@ ROUTES = (
         operation="conversations",
         treatment="refuse",
         reason="stored conversations are refused until their items are inspected",
+    ),
+    Route(method="POST", path=f"{_CHATGPT}/codex/responses", operation="responses", home="chatgpt"),
+    Route(method="POST", path=f"{_CHATGPT}/codex/responses/compact", operation="responses.compact", home="chatgpt"),
+    Route(
+        method=WEBSOCKET,
+        path=f"{_CHATGPT}/codex/responses",
+        operation="responses.websocket",
+        reason="each message is inspected as a request of its own",
+        home="chatgpt",
+    ),
+    Route(
+        method="GET",
+        path=rf"{_CHATGPT}/(?:codex/models|(?:wham|codex|api/codex)/usage|wham/accounts/check)",
+        operation="chatgpt.account",
+        treatment="pass",
+        reason="models and limits of the account; takes no body",
+        home="chatgpt",
+    ),
+    Route(
+        method="*",
+        path=rf"{_CHATGPT}/.*",
+        operation="chatgpt",
+        treatment="refuse",
+        reason="what else Codex asks of the account is refused until it is inspected",
+        home="chatgpt",
     ),
 )
 
