@@ -79,10 +79,15 @@ def test_run_leads_a_tool_through_the_gateway(place):
 
 
 def test_the_runs_credential_ends_with_it(place):
-    """Nothing is left in the file of credentials."""
+    """Its task has ended, and the credential is nowhere on the disk."""
     home, _mock, config = place
-    poundlock(home, "run", "--config", str(config), "--", "true")
-    assert json.loads((home / ".local/state/poundlock/credentials.json").read_text()) == []
+    show = "import os; print(os.environ['POUNDLOCK_TOKEN'])"
+    token = poundlock(home, "run", "--config", str(config), "--", sys.executable, "-c", show).stdout.strip()
+    assert token.startswith("pl_")
+    (row,) = poundlock(home, "tasks", "--all", "--json", "--config", str(config)).stdout.splitlines()
+    assert json.loads(row)["state"] == "The task was ended: the tool has ended."
+    state = home / ".local/state/poundlock"
+    assert [path.name for path in state.iterdir() if path.is_file() and token.encode() in path.read_bytes()] == []
 
 
 def test_run_tells_what_was_stopped(place):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,6 +32,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     tool: str = UNREGISTERED
     team: str = ""
     task: str = ""
+    made: int = 0
 
 
 class Credentials:
@@ -69,7 +71,9 @@ class Credentials:
     def add(self, *, name: str, human: str, tool: str = UNREGISTERED, team: str = "", task: str = "") -> str:
         """Make a credential, keep its digest, and give its token: the only time that it can be seen."""
         token = fresh()
-        made = Credential(name=name, human=human, tool=tool, team=team, task=task, digest=digest(token))
+        made = Credential(
+            name=name, human=human, tool=tool, team=team, task=task, digest=digest(token), made=time.time_ns()
+        )
         self._write([*(row for row in self.all() if row.name != name), made])
         return token
 

@@ -30,6 +30,9 @@ COMMANDS = {
     "rules": ("rules", "list the detection rules"),
     "explain": ("explain", "say why a decision was made"),
     "policy": ("policy", "check, test and show the policies"),
+    "tools": ("tools", "keep the register of tools: owners, limits, reviews"),
+    "tasks": ("tasks", "show tasks: what they may do, did and cost"),
+    "revoke": ("revoke", "end a task, a tool, a person or everything, open streams too"),
     "audit": ("audit", "verify, show and export the audit log"),
     "completion": ("completion", "print shell completion"),
 }

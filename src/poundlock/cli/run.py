@@ -1,28 +1,26 @@
 """`poundlock run -- COMMAND`: run a tool with its model traffic led through the gateway.
 
-The tool gets a credential for this one run, which ends with it. Its exit code is passed on. At the end a few lines
-say what was disguised, impounded and stopped, on standard error.
+The run is a task with a credential of its own, which ends with it; credentials that are not the tool's stay out of its
+environment. Its exit code is passed on. At the end a few lines say what was disguised, impounded and stopped, on
+standard error.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import getpass
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from poundlock.adapters import places
-from poundlock.adapters.credentials import Credentials
-from poundlock.cli import clients
+from poundlock.cli import clients, errand
 from poundlock.config import DEFAULT_PROVIDERS
 from poundlock.core.errors import ConfigFault
 
@@ -53,6 +51,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="lead everything through a proxy that opens the TLS of AI services: for tools that take no base URL",
     )
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leave this variable, or this group of credentials (aws, ssh, github, …), in the tool's environment",
+    )
     parser.add_argument("--quiet", action="store_true", help="no summary at the end")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the tool and its arguments")
 
@@ -64,20 +69,18 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigFault("Which tool?", advice="For example: poundlock run -- claude")
     settings = places.read_settings(args.config)
     folder = places.state_folder(settings)
-    task = uuid.uuid4().hex[:12]
-    credentials = Credentials(places.credentials(folder))
-    name = f"run-{task}"
     client = clients.of_program(command[0])
     tool = client.id if client else Path(command[0]).name
-    with _gateway(settings, args.config) as url, contextlib.ExitStack() as stack:
-        token = credentials.add(name=name, human=getpass.getuser(), tool=tool, task=task)
-        stack.callback(credentials.remove, name)
+    with contextlib.ExitStack() as stack:
+        task, token = stack.enter_context(errand.opened(settings, tool=tool, program=Path(command[0]).name))
+        url = stack.enter_context(_gateway(settings, args.config))
+        given = errand.environment(os.environ, settings, tool=tool, keep=args.keep, stack=stack, quiet=args.quiet)
         if args.intercept or (client and client.through == "intercept"):
-            env = _held(dict(os.environ), token, settings)
+            env = _held(given, token, settings)
             env.update(OLLAMA_HOST=f"{url}/t/{token}", **_intercepted(settings, args.config, url, token, stack))
         else:
             base = f"{url}/t/{token}"
-            env = environment(os.environ, base, token, settings)
+            env = environment(given, base, token, settings)
             if client:
                 command = _by_table(client, command, base, token, env, stack)
             command = led(command, url, env)

@@ -92,6 +92,10 @@ class Questions:
         """Give everybody of whom something is known, by name."""
         return [_person.decode(entry) for (entry,) in self._all("SELECT entry FROM person ORDER BY name", ())]
 
+    def works(self, human: str) -> bool:
+        """Tell whether a task was opened for this person."""
+        return self._one("SELECT 1 FROM task WHERE human = ? LIMIT 1", (human,)) is not None
+
     def newest(self, count: int, *, alive_at: int = 0) -> list[Standing]:
         """Give tasks, the newest first; only those that live at a time when one is given."""
         where = "t.ended = 0 AND t.alive > ?" if alive_at else "? = 0"
@@ -131,6 +135,10 @@ class Identities:
         self._used: dict[str, int] = {}
         self.ask = Questions(store.path)
 
+    def now(self) -> int:
+        """Give the time that changes are made at, nanoseconds since the epoch."""
+        return self._clock.now()
+
     def close(self) -> None:
         """Let go of the file; the store is closed by whoever opened it."""
         self.ask.close()
@@ -165,6 +173,14 @@ class Identities:
             return kept, tuple(drafts)
 
         return await self._store.change(work, Tool)
+
+    async def raise_privilege(self, tool: str, privilege: registry.Privilege) -> None:
+        """Keep that a tool was given at least this privilege, on record when it is more than it had."""
+        seen = self.ask.tool(tool)
+        if seen is not None:
+            after = registry.raised(seen.tool, privilege, self._clock.now())
+            if after is not seen.tool:
+                await self.keep_tool(after)
 
     async def used(self, tool: str) -> None:
         """Keep when a tool was last used, to the hour, without a record."""

@@ -53,9 +53,18 @@ MIGRATIONS: tuple[str, ...] = (
         alive INTEGER NOT NULL, ended INTEGER NOT NULL, reason TEXT NOT NULL, entry TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX task_alive ON task (alive);
+    CREATE INDEX task_human ON task (human);
     CREATE TABLE denied (id TEXT PRIMARY KEY, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE revision (number INTEGER NOT NULL) STRICT;
     INSERT INTO revision VALUES (0);
+    """,
+    """
+    CREATE TABLE approval (
+        id TEXT PRIMARY KEY, human TEXT NOT NULL, state TEXT NOT NULL, asked INTEGER NOT NULL, entry TEXT NOT NULL,
+        sealed BLOB
+    ) STRICT;
+    CREATE INDEX approval_human ON approval (human, state);
+    CREATE INDEX approval_state ON approval (state);
     """,
 )
 """One script a version; `origin.version` says how many have run."""

@@ -222,7 +222,7 @@ def _refused(standing: Standing, *, now: int, grace: int) -> Refusal | None:
         return Refusal(message=f"All tasks of the tool {task.tool} were ended.", advice=again)
     if standing.tool is None:
         return Refusal(
-            message=f"The tool {task.tool} is not in the register any more.",
-            advice="Add it with `poundlock tools add`, then start it again.",
+            message=f"The tool {task.tool} is not in the register.",
+            advice=f"Somebody has to answer for it: `poundlock tools add {task.tool} --owner PERSON`.",
         )
     return tool_refused(standing.tool, standing.owner, now=now, grace=grace)

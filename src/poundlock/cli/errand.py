@@ -1,0 +1,116 @@
+"""One run of a tool as a task: opened before it starts, renewed while it lives, ended with it; and its surroundings.
+
+The credential is in the tool's environment and nowhere on the disk. It never passes on a credential of the developer's
+that is not the tool's own, unless somebody said so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import re
+import signal
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from poundlock.adapters.credentials import digest, fresh
+from poundlock.cli import register
+from poundlock.core.errors import Fault
+from poundlock.core.identity import surroundings, tasks
+from poundlock.core.identity.registry import Tool
+from poundlock.core.identity.tasks import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from poundlock.adapters.sqlite import Identities
+    from poundlock.config import Settings
+
+RENEW = 180
+"""Seconds from one renewal to the next: a task that is not renewed for ten minutes ends."""
+OWN: dict[str, tuple[str, ...]] = {"copilot": ("github",), "github-copilot": ("github",)}
+"""Groups of credentials that are a tool's own login."""
+_NO_NAME = re.compile(r"[^A-Za-z0-9._@+/-]+")
+
+
+class Errand(NamedTuple):
+    """A task that was opened for a run, and its credential."""
+
+    task: str
+    token: str
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, *, tool: str, program: str, scopes: Iterable[str] = ()) -> Iterator[Errand]:
+    """Open a task for one run of a tool, renew it while this lasts, and end it.
+
+    Raises: `ClientFault` when the tool or whoever runs it is refused, with the reason.
+    """
+    token = fresh()
+    name = _NO_NAME.sub("-", tool).lstrip("._@+/-") or "tool"
+    task = register.within(settings, lambda known: _open(known, settings, name, program, tuple(scopes), token))
+
+    def renew(_number: int, _frame: object) -> None:
+        # In the tool's time of waiting: no thread beside the one that starts processes.
+        with contextlib.suppress(Fault):
+            register.within(settings, lambda known: known.renew(task))
+
+    before = signal.signal(signal.SIGALRM, renew)
+    signal.setitimer(signal.ITIMER_REAL, RENEW, RENEW)
+    try:
+        yield Errand(task, token)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        register.within(settings, lambda known: known.end_task(task, reason="the tool has ended"))
+
+
+async def _open(
+    known: Identities, settings: Settings, name: str, program: str, scopes: tuple[str, ...], token: str
+) -> str:
+    human = await asyncio.to_thread(getpass.getuser)
+    now = known.now()
+    if settings.identity.enrol:
+        purpose = "started with `poundlock run`"
+        await known.keep_tool(Tool(id=name, owner=human, state="active", purpose=purpose), new=True)
+    seen = known.ask.tool(name)
+    task = Task(
+        id=uuid.uuid4().hex[:12],
+        tool=name,
+        human=human,
+        team=seen.tool.team if seen else "",
+        scopes=tasks.scopes(scopes) or (seen.tool.scopes if seen else ()) or tasks.SCOPES,
+        max_tier=seen.tool.max_tier if seen else "restricted",
+        opened=now,
+        expires=now + settings.identity.task_hours * 3_600_000_000_000,
+        program=program,
+    )
+    await known.open_task(task, digest(token))
+    return task.id
+
+
+def environment(
+    inherited: Mapping[str, str],
+    settings: Settings,
+    *,
+    tool: str,
+    keep: Iterable[str],
+    stack: contextlib.ExitStack,
+    quiet: bool,
+) -> dict[str, str]:
+    """Give a tool's environment without the credentials that are not its own, and say what was taken away."""
+    if not settings.identity.scrub:
+        return dict(inherited)
+    home = Path(inherited.get("HOME", "/"))
+    present = [group for group, names in surroundings.FILES.items() if any((home / name).exists() for name in names)]
+    empty = stack.enter_context(tempfile.TemporaryDirectory(prefix="poundlock-")) if present else ""
+    kept = (*settings.identity.keep, *OWN.get(tool, ()), *keep)
+    found = surroundings.scrubbed(inherited, keep=kept, present=present, empty=empty)
+    if (found.taken or found.groups) and not quiet:
+        what = [*found.taken, *(f"the {group} files" for group in found.groups)]
+        sys.stderr.write(f"poundlock: kept from the tool: {', '.join(what)} (--keep NAME leaves one)\n")
+    return found.env
