@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from poundlock.core.approvals import Approval, Wait, Waiting
     from poundlock.core.identity.registry import Person, Refusal, Seen
     from poundlock.core.identity.tasks import Standing
     from poundlock.core.model import Draft, Principal, Record, ScopeKey, Surrogate
@@ -217,6 +218,28 @@ class Processes(Protocol):
 
     async def holder(self, peer_port: int, own_port: int) -> str:
         """Say which process holds the other end of a loopback connection, or nothing: a claim, never a proof."""
+
+
+class Approvals(Protocol):
+    """What people are asked, and what they answered."""
+
+    def of(self, human: str) -> Sequence[Approval]:
+        """Give what counts of a person's approvals. Raises: `Fault`."""
+
+    def find(self, id: str) -> Approval | None:  # noqa: A002 (the word that records use)
+        """Give one approval. Raises: `Fault`."""
+
+    async def ask(self, asked: Approval, excerpts: Sequence[str], wait: Wait, *, limit: int) -> Approval:
+        """Put a question on record and give it, or the equal one that waits already. Raises: `ClientFault`."""
+
+    async def left(self, id: str, exchange: str, how: Waiting) -> Approval:  # noqa: A002 (as above)
+        """Say that an exchange waits no longer. Raises: `Fault`."""
+
+    async def use(self, ids: Sequence[str], exchange: str) -> None:
+        """Use approvals for one exchange, all or none, on record. Raises: `ClientFault`."""
+
+    async def sweep(self) -> int:
+        """End what is over. Gives how many. Raises: `Fault`."""
 
 
 class Clock(Protocol):
