@@ -93,6 +93,14 @@ def exchange(record: Record, words: Mapping[str, str]) -> str:
 _DONE = {"clear": "sent as it was", "disguise": "disguised", "impound": "impounded"}
 
 
+def _ruled(call: dict[str, Any]) -> str:
+    """Tell what became of a tool call, what it would have done, and which policies said so."""
+    outcome = {"call": "went on", "callDisguised": "went on with stand-ins"}.get(call["rung"], "refused")
+    would = f" (enforced, it would be {call['would']})" if call["would"] else ""
+    done = ", ".join([*call["classes"], *call["touches"]]) or "nothing that matters"
+    return f"{outcome}{would}: {done}; by {', '.join(call['policies'])}"
+
+
 def closing(record: Record) -> str:
     """Give the text about an exchange's end."""
     body = record.body
@@ -100,6 +108,9 @@ def closing(record: Record) -> str:
         f"  ended     {body['ended']}, HTTP {body['status']}, {body['received']:,} bytes, {body['milliseconds']} ms"
     ]
     lines += [f"  restored  {_kinds(body['restored'])}"] if body["restored"] else []
+    for call in body.get("calls", []):
+        if call["rung"] != "call" or call["would"]:
+            lines.append(f"  call of {call['tool']}  {_ruled(call)}")
     lines += [f"  not restored (the sink was not allowed)  {_kinds(body['left'])}"] if body["left"] else []
     lines += [f"  answer held  {_kinds(body['answer'])}"] if body["answer"] else []
     return "\n".join(lines) + "\n"
