@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 
 from poundlock.adapters import keys, places, policyfiles, rulefiles
 from poundlock.adapters.credentials import Credentials
+from poundlock.adapters.documents.process import DocumentReader
 from poundlock.adapters.heads import HeadFile
 from poundlock.adapters.knownfile import KnownFile
 from poundlock.adapters.processes import LocalProcesses
-from poundlock.adapters.sqlite import Identities, ProofFile, Questions, SqliteStore
+from poundlock.adapters.sqlite import ApprovalFile, Identities, ProofFile, Questions, SqliteStore
 from poundlock.adapters.upstream import HttpUpstream
 from poundlock.core.audit import key_fingerprint
 from poundlock.core.conversation import Memo
 from poundlock.core.identity import registry
 from poundlock.core.model import Snapshot
+from poundlock.gateway.attachments import Attachments
 from poundlock.gateway.auth import Callers
 from poundlock.gateway.snapshot import Snapshots
 from poundlock.gateway.sockets import SocketExchange
@@ -112,8 +114,29 @@ def callers(settings: Settings, folder: Path, master: keys.Keys, store: SqliteSt
 
 
 @contextlib.asynccontextmanager
+async def approvals(settings: Settings) -> AsyncIterator[ApprovalFile]:
+    """Open what people are asked for one command. Raises: `Fault`, `ConfigFault`."""
+    async with _opened(settings) as (store, clock):
+        known = ApprovalFile(store, clock)
+        try:
+            yield known
+        finally:
+            known.close()
+
+
+@contextlib.asynccontextmanager
 async def identities(settings: Settings) -> AsyncIterator[Identities]:
     """Open the register of tools, tasks and revocations for one command. Raises: `Fault`, `ConfigFault`."""
+    async with _opened(settings) as (store, clock):
+        known = Identities(store, clock, by=getpass.getuser())
+        try:
+            yield known
+        finally:
+            known.close()
+
+
+@contextlib.asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Clock]]:
     folder = places.state_folder(settings)
     clock = SystemClock()
     store = SqliteStore(
@@ -125,11 +148,7 @@ async def identities(settings: Settings) -> AsyncIterator[Identities]:
     )
     await store.open()
     try:
-        known = Identities(store, clock, by=getpass.getuser())
-        try:
-            yield known
-        finally:
-            known.close()
+        yield store, clock
     finally:
         await store.close()
 
@@ -160,6 +179,8 @@ def exchange(settings: Settings) -> tuple[SocketExchange, SqliteStore]:
         register=policyfiles.register(),
         memo=Memo(settings.gateway.memo_bytes // 4),
         passages=Passages(settings.gateway.memo_bytes * 3 // 4),
+        attachments=Attachments(settings.documents, DocumentReader(seconds=settings.documents.seconds)),
+        approvals=ApprovalFile(store, clock),
         keys=held,
         new_id=lambda: uuid.uuid4().hex[:16],
     )

@@ -88,6 +88,24 @@ class Rules(_Section, frozen=True, kw_only=True):
     ] = ""
 
 
+class Documents(_Section, frozen=True, kw_only=True):
+    """What is done with files that a request holds as base64."""
+
+    read: Annotated[
+        bool,
+        Meta(description="Read PDF, Office files and archives; one with findings is sent as its text, disguised."),
+    ] = True
+    unread: Annotated[
+        Literal["pass", "refuse"], Meta(description="What happens to one that can't be read, or not to its end.")
+    ] = "pass"
+    images: Annotated[
+        Literal["pass", "remove", "refuse"],
+        Meta(description="What happens to images, which are not read: passed, replaced by a remark, refused."),
+    ] = "pass"
+    largest: Annotated[int, Meta(ge=1024, description="Largest file that is read, in bytes.")] = 33_554_432
+    seconds: Annotated[int, Meta(ge=1, le=600, description="How long the reading of one may take.")] = 20
+
+
 class Answers(_Section, frozen=True, kw_only=True):
     """What is done with answers."""
 
@@ -112,6 +130,67 @@ class Identity(_Section, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Variables, or groups of them (`aws`, `ssh`, …), that `run` leaves in a tool's environment."),
     ] = ()
+
+
+class Local(_Section, frozen=True, kw_only=True):
+    """A model inside the boundary, for what may not leave it."""
+
+    provider: Annotated[
+        str,
+        Meta(description="Provider with `local = true` that takes what may only stay inside. Empty: there is none."),
+    ] = ""
+    models: Annotated[
+        dict[str, str],
+        Meta(description='Its model for a model that was asked for, by pattern: `"claude-*" = "qwen3-coder"`.'),
+    ] = {}
+
+
+class Approvals(_Section, frozen=True, kw_only=True):
+    """What needs a person's consent: who may give it, and how long an exchange waits for it."""
+
+    approvers: Annotated[
+        tuple[str, ...],
+        Meta(description="Who may approve: users of the system. Empty: anybody but who asked."),
+    ] = ()
+    needed: Annotated[int, Meta(ge=1, le=8, description="How many of them must say yes.")] = 1
+    wait_seconds: Annotated[
+        int, Meta(ge=0, le=150, description="How long an exchange is held; then it is refused with the approval's id.")
+    ] = 150
+    quiet_seconds: Annotated[
+        int, Meta(ge=0, le=150, description="Seconds until the first sign of life on a held stream, and between them.")
+    ] = 10
+    minutes: Annotated[int, Meta(ge=1, le=1440, description="How long a question may be answered.")] = 60
+    open_questions: Annotated[int, Meta(ge=1, le=100, description="Open questions of one person at a time.")] = 8
+    break_glass: Annotated[
+        Literal["personal", "always", "never"],
+        Meta(description="Whether a person alone may approve for themselves: in the personal profile only, or at all."),
+    ] = "personal"
+    glass_minutes: Annotated[int, Meta(ge=1, le=60, description="The longest that a broken glass stays open.")] = 15
+    webhook: Annotated[
+        str, Meta(description="URL that is told of each question and each broken glass (Slack's format).")
+    ] = ""
+
+
+class Rollout(_Section, frozen=True, kw_only=True):
+    """One step of a rollout, `[[rollout]]`: a mode for some people, tools, destinations, policies or rules."""
+
+    mode: Annotated[Mode, Meta(description="`monitor`: told of and not enforced. `enforce`: as everywhere.")]
+    people: Annotated[tuple[str, ...], Meta(description="Whom it is for. Empty: everybody.")] = ()
+    tools: Annotated[tuple[str, ...], Meta(description="Which tools. Empty: all.")] = ()
+    providers: Annotated[tuple[str, ...], Meta(description="Which providers, by name. Empty: all.")] = ()
+    only: Annotated[
+        tuple[str, ...], Meta(description="Policies and detection rules, by id. Empty: the whole exchange.")
+    ] = ()
+
+
+class Sandbox(_Section, frozen=True, kw_only=True):
+    """An environment declared non-production with synthetic data, `[[sandboxes]]`: it ends by itself."""
+
+    name: Annotated[str, Meta(description="Its name, for the records.")]
+    until: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$", description="The last day that it holds, `2026-12-31`.")]
+    people: Annotated[tuple[str, ...], Meta(description="Whom it is for. Empty: everybody.")] = ()
+    tools: Annotated[tuple[str, ...], Meta(description="Which tools. Empty: all.")] = ()
+    providers: Annotated[tuple[str, ...], Meta(description="Which providers, by name. Empty: all.")] = ()
 
 
 class Provider(_Section, frozen=True, kw_only=True):
@@ -160,8 +239,13 @@ class Settings(_Section, frozen=True, kw_only=True):
     audit: Audit = Audit()
     policy: Policy = Policy()
     rules: Rules = Rules()
+    documents: Documents = Documents()
     answers: Answers = Answers()
     identity: Identity = Identity()
+    local: Local = Local()
+    approvals: Approvals = Approvals()
+    rollout: tuple[Rollout, ...] = ()
+    sandboxes: tuple[Sandbox, ...] = ()
     providers: dict[str, Provider] = {}
 
     def provider(self, name: str) -> Provider | None:
@@ -188,7 +272,29 @@ def load(text: str, *, source: str = "poundlock.toml") -> Settings:
             raise ConfigFault(
                 f"{source}: providers.{name}.upstream must begin with https:// (or http:// on a loopback address)"
             )
+    _check_ladder(settings, source)
     return settings
+
+
+def _check_ladder(settings: Settings, source: str) -> None:
+    """Refuse a model inside the boundary that is none, and a sandbox that is for everything. Raises `ConfigFault`."""
+    if settings.local.provider:
+        provider = settings.provider(settings.local.provider)
+        if provider is None or not provider.local:
+            raise ConfigFault(
+                f"{source}: local.provider must name a provider with local = true",
+                advice='Add [providers.NAME] with upstream = "http://127.0.0.1:…" and local = true.',
+            )
+    for sandbox in settings.sandboxes:
+        if not (sandbox.people or sandbox.tools or sandbox.providers):
+            raise ConfigFault(f"{source}: a sandbox must name people, tools or providers: it is never for everything")
+
+
+_TABLES: dict[str, tuple[str, type[msgspec.Struct]]] = {
+    "providers": ("providers.NAME.", Provider),
+    "rollout": ("rollout.", Rollout),
+    "sandboxes": ("sandboxes.", Sandbox),
+}
 
 
 def describe() -> list[tuple[str, str, str, str]]:
@@ -201,8 +307,9 @@ def describe() -> list[tuple[str, str, str, str]]:
             if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
                 section(f"{prefix}{field.name}.", kind)
                 continue
-            if field.name == "providers":
-                section("providers.NAME.", Provider)
+            if field.name in _TABLES:
+                prefix_of, struct_of = _TABLES[field.name]
+                section(prefix_of, struct_of)
                 continue
             description = next(
                 (str(meta.description) for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta)), ""

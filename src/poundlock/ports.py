@@ -143,6 +143,25 @@ class Admission(Value, frozen=True, kw_only=True):
     token: str = ""
 
 
+class ReadDocument(Value, frozen=True, kw_only=True):
+    """What was read of a file: its text, and why it could not be read, or not to its end."""
+
+    _hidden = frozenset({"text"})
+
+    text: str = ""
+    fault: str = ""
+
+
+class DocumentSource(Protocol):
+    """Reads files that aren't text."""
+
+    def sort(self, head: bytes) -> str:
+        """Say what a file is by its first bytes: `image`, another kind that can be read, or nothing."""
+
+    async def read(self, data: bytes) -> ReadDocument:
+        """Give a file's text. It never raises, and takes a bounded time."""
+
+
 class Identity(Protocol):
     """Who is calling, and whether they still may."""
 

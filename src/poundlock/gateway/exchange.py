@@ -12,18 +12,23 @@ import contextlib
 import re
 from collections import OrderedDict
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.core import pipeline, surrogates
+from poundlock.core.approvals import NOTHING
 from poundlock.core.errors import ClientFault, Fault, UpstreamFault
 from poundlock.core.gate import Gate
 from poundlock.core.model import Context, Destination, Document, Draft, Rung, ScopeKey, Sink
+from poundlock.core.ruling import LEAVES
 from poundlock.core.stream import Homeward, StreamScanner
-from poundlock.gateway import http
+from poundlock.gateway import http, posture
+from poundlock.gateway.approvals import Desk, Unanswered
 from poundlock.gateway.auth import Presence, Refused
 from poundlock.ports import Asked, Entry
 from poundlock.wire import registry
-from poundlock.wire.body import answered
+from poundlock.wire.base import EVENT_STREAM
+from poundlock.wire.body import answered, renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,9 +41,10 @@ if TYPE_CHECKING:
     from poundlock.core.pipeline import Verdict
     from poundlock.core.policy.decide import CallAnswer
     from poundlock.core.register import Register
+    from poundlock.gateway.attachments import Attachments
     from poundlock.gateway.http import Request, Respond
     from poundlock.gateway.snapshot import Snapshots
-    from poundlock.ports import AuditLog, Clock, Identity, Upstream, UpstreamResponse, Vault
+    from poundlock.ports import Approvals, AuditLog, Clock, Identity, Upstream, UpstreamResponse, Vault
     from poundlock.wire.base import Body, Route, Wire
     from poundlock.wire.passages import Passages
 
@@ -48,8 +54,10 @@ INLINE_KNOWN = 4_194_304
 """The largest body that is inspected there because most of it was inspected before."""
 CONVERSATIONS = 1024
 """Of how many conversations the size of the last body is remembered."""
-SENT = frozenset({Rung.SEND, Rung.SEND_DISGUISED})
-"""The rungs on which an exchange leaves by this way."""
+SENT = LEAVES
+"""The rungs on which an exchange leaves."""
+INSIDE = frozenset({"anthropic", "ollama", "openai"})
+"""The formats that a model inside the boundary takes where its provider names none."""
 _MODEL = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
 
 
@@ -62,11 +70,19 @@ class Way(NamedTuple):
     route: Route
 
 
-class Held(NamedTuple):
-    """What is known of an exchange so far, for a refusal to say."""
+class Held:
+    """What is known of an exchange so far, for a refusal to say.
 
-    id: str
-    wire: Wire
+    `broken` gives what ends an answer that was begun while the exchange waited for a person, from words.
+    """
+
+    __slots__ = ("broken", "id", "wire")
+
+    def __init__(self, id: str, wire: Wire) -> None:  # noqa: A002 (the word that records use)
+        """Begin: nothing was told to the client yet."""
+        self.id = id
+        self.wire = wire
+        self.broken: Callable[[str], bytes] | None = None
 
 
 class Judged(NamedTuple):
@@ -116,6 +132,8 @@ class Exchange:
         register: Register,
         memo: Memo,
         passages: Passages,
+        attachments: Attachments,
+        approvals: Approvals,
         keys: Mapping[str, str],
         new_id: Callable[[], str],
     ) -> None:
@@ -131,8 +149,10 @@ class Exchange:
         self.register = register
         self.memo = memo
         self.passages = passages
+        self.attachments = attachments
         self.keys = keys
         self.new_id = new_id
+        self.desk = Desk(approvals, settings, clock, upstream, new_id)
         self._sizes: OrderedDict[tuple[str, str, str], int] = OrderedDict()
 
     async def __call__(self, request: Request, respond: Respond) -> None:
@@ -142,6 +162,8 @@ class Exchange:
             await self._line(request, respond, held)
         except UpstreamFault as fault:
             await self._refuse(respond, held, fault.message, fault.advice, status=fault.status)
+        except Unanswered as fault:  # that is on record already
+            await self._refuse(respond, held, fault.message, fault.advice)
         except Fault as fault:
             await self._record_refusal(held, fault)
             await self._refuse(respond, held, fault.message, fault.advice)
@@ -161,14 +183,20 @@ class Exchange:
         """Follow the line."""
         principal = await self._caller(request)
         way = self._way(request)
-        body = self._decode(way, request, principal.human)
+        body = await self.attachments.read(self._decode(way, request, principal.human))
         judged = await self._judged(body, way, principal, held, len(request.body))
+        if judged.verdict.decision.rung is Rung.SEND_APPROVED:
+            await self._admitted(judged, way, respond, held)
+            judged = await self._judged(body, way, principal, held, len(request.body))
         verdict, context, key = judged.verdict, judged.context, judged.key
         if verdict.decision.rung not in SENT:
             await self._stopped(respond, held, verdict)
             return
-        headers = http.forwarded(request.headers, self._credential(way, principal))
         sent = body.encode(verdict.texts) if request.body else None
+        inside = self._inside(way) if verdict.decision.rung is Rung.SEND_LOCAL else None
+        if inside is not None and sent is not None:
+            way, sent = inside, renamed(sent, self._model_inside(body.document.model))
+        headers = http.forwarded(request.headers, self._credential(way, principal), anonymous=inside is not None)
         home = self._homeward(held, verdict, judged.snapshot, context)
         home.follow = key if body.document.stored and verdict.issued else None
         try:
@@ -204,24 +232,35 @@ class Exchange:
         held: Held,
         size: int,
         issued: Mapping[str, Surrogate] | None = None,
+        *,
+        movable: bool = True,
     ) -> Judged:
         """Inspect a decoded body and put the verdict on record; once this returns, what it permits may leave.
 
-        `issued` are surrogates of this caller that are known besides those of the vault.
+        `issued` are surrogates of this caller that are known besides those of the vault; `movable` says whether it
+        could go to a model inside the boundary instead.
         """
         snapshot = self.snapshots.current
         key = await self.vault.scope_key(principal.human)
         destination = self._destination(way, body.document)
         conversation = surrogates.fingerprint(body.document.conversation, key)
         remembered = await self.vault.remembered(key.scope, conversation)
+        inside = self._inside(way) if movable else None
+        taken = posture.of(self.settings, principal, way.name, self._day())
         context = Context(
             principal=principal,
             destination=destination,
             issued={**(issued or {}), **{surrogate.text: surrogate for surrogate in remembered.issued}},
             refused=remembered.refused,
             labels=tuple(sorted(remembered.labels)),
+            standing=self.desk.standing(principal, conversation, destination),
+            local=self._destination(inside, body.document) if inside else None,
+            mode=taken.mode,
+            trial=taken.trial,
+            environment=taken.environment,
         )
         verdict = await self._inspect(body, context, snapshot, key, held, size)
+        await self.desk.use(verdict.used, held.id)
         await self.log.commit(
             Entry(
                 draft=verdict.draft,
@@ -233,6 +272,31 @@ class Exchange:
             )
         )
         return Judged(verdict, context, snapshot, key)
+
+    async def _admitted(self, judged: Judged, way: Way, respond: Respond, held: Held) -> None:
+        """Hold the exchange until a person admits it. Raises: `Unanswered`; what was typed is then taken for refused."""
+        verdict, context, key = judged.verdict, judged.context, judged.key
+        document = verdict.document
+        conversation = surrogates.fingerprint(document.conversation, key)
+
+        def signs() -> bytes:
+            if not document.stream or not way.wire.waiting:
+                return b""
+            if held.broken is None:
+                codec = way.wire.stream(way.route, EVENT_STREAM, Homeward({}, lambda *_: False, None))
+                held.broken = lambda text: codec.broken(way.wire.broken(text, code="poundlock_refused"))
+            return way.wire.waiting
+
+        try:
+            asked = await self.desk.ask(
+                verdict, context.principal, conversation, context.destination, context.standing or NOTHING
+            )
+            await self.desk.wait(asked, held.id, signs, respond)
+        except Unanswered:
+            body = {"conversation": conversation, "refused": len(verdict.typed)}
+            draft = Draft(kind="unanswered", id=held.id, at=self.clock.now(), body=body)
+            await self.log.commit(Entry(draft=draft, scope=key.scope, conversation=conversation, refused=verdict.typed))
+            raise
 
     async def _inspect(
         self, body: Body, context: Context, snapshot: Snapshot, key: ScopeKey, held: Held, size: int
@@ -255,7 +319,7 @@ class Exchange:
         """Say what the answer meets on its way home."""
 
         def permit(surrogate: Surrogate, sink: Sink) -> bool:
-            return snapshot.policies.restore(context.principal, context.destination, surrogate.kind, sink)
+            return snapshot.policies.restore(context.principal, verdict.facts.destination, surrogate.kind, sink)
 
         def detect(text: str) -> tuple[Match, ...]:
             found = snapshot.detector.detect(text)
@@ -281,9 +345,12 @@ class Exchange:
             ("x-poundlock-decision", home.held.id),
             *_told(home.verdict),
         ]
+        if home.held.broken is not None and (response.status >= 400 or kind != EVENT_STREAM):
+            # The answer has begun as a stream of events: all that can be told now is that there is none.
+            raise UpstreamFault(f"The provider answered HTTP {response.status}.", advice="Send it again.")
         if response.status >= 400 or way.route.treatment != "inspect" or not http.restorable(kind):
             # An upstream's error is passed unchanged: clients decide on its wording whether to try again.
-            await respond.start(response.status, headers)
+            await _start(respond, response.status, headers)
             async for chunk in response.chunks():
                 home.received += len(chunk)
                 await home.give(respond, chunk)
@@ -299,11 +366,11 @@ class Exchange:
                     )
             answer = way.wire.encode_answer(way.route, bytes(whole), home.homeward)
             await self._remember(home)
-            await respond.start(response.status, headers)
+            await _start(respond, response.status, headers)
             await home.give(respond, answer)
         else:
             codec = way.wire.stream(way.route, kind, home.homeward)
-            await respond.start(response.status, headers)
+            await _start(respond, response.status, headers)
             try:
                 async for chunk in response.chunks():
                     home.received += len(chunk)
@@ -383,10 +450,14 @@ class Exchange:
 
     async def _refuse(self, respond: Respond, held: Held, message: str, advice: str, status: int = 400) -> None:
         """Answer in the provider's own error shape; where an answer has begun already, end it."""
-        if respond.started:
+        if respond.started and held.broken is None:
             await respond.abort()
             return
         text = " ".join(part for part in ("Poundlock:", message, advice, f"(poundlock explain {held.id})") if part)
+        if held.broken is not None and respond.started:
+            await respond.send(held.broken(text))
+            await respond.end()
+            return
         body = held.wire.refusal(status, text, code="poundlock_refused")
         headers = [
             ("content-type", "application/json"),
@@ -459,8 +530,25 @@ class Exchange:
             endpoint=way.provider.upstream,
             approved=way.provider.approved,
             local=way.provider.local,
-            day=datetime.fromtimestamp(self.clock.now() / 1e9, UTC).date().isoformat(),
+            day=self._day(),
         )
+
+    def _inside(self, way: Way) -> Way | None:
+        """Give the way to a model inside the boundary for what was to go another way; None where there is none."""
+        name = self.settings.local.provider
+        provider = self.settings.provider(name) if name else None
+        if provider is None or way.provider.local or way.route.treatment != "inspect":
+            return None
+        spoken = way.wire.provider == provider.format if provider.format else way.wire.provider in INSIDE
+        return Way(name, provider, way.wire, way.route) if spoken else None
+
+    def _model_inside(self, asked: str) -> str:
+        """Give the name of the model inside the boundary for the one that was asked for."""
+        models = self.settings.local.models
+        return next((model for pattern, model in models.items() if fnmatchcase(asked, pattern)), asked)
+
+    def _day(self) -> str:
+        return datetime.fromtimestamp(self.clock.now() / 1e9, UTC).date().isoformat()
 
     def _credential(self, way: Way, principal: Principal) -> tuple[str, str] | None:
         """Give the provider key that Poundlock holds, only for who carries Poundlock's own credential."""
@@ -491,10 +579,22 @@ def _judged(call: JudgedCall) -> dict[str, object]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
 
 
+async def _start(respond: Respond, status: int, headers: list[tuple[str, str]]) -> None:
+    """Send the head, unless the answer began while the exchange waited for a person."""
+    if not respond.started:
+        await respond.start(status, headers)
+
+
 def _told(verdict: Verdict) -> list[tuple[str, str]]:
     """Give what a developer may want to hear, out of protocol: response headers."""
     counted = [treatment for treatment in verdict.decision.treatments if treatment != "clear"]
     told = [("x-poundlock-rung", verdict.decision.rung.value)]
+    told += [("x-poundlock-would", verdict.decision.would)] if verdict.decision.would else []
+    told += [("x-poundlock-approval", ", ".join(verdict.used))] if verdict.used else []
+    if verdict.decision.rung is Rung.SEND_LOCAL:
+        told.append(("x-poundlock-local", verdict.facts.destination.name))
+    if verdict.facts.environment:
+        told.append(("x-poundlock-environment", verdict.facts.environment))
     if counted:
         told.append(
             ("x-poundlock-treated", f"disguise={counted.count('disguise')}, impound={counted.count('impound')}")

@@ -93,14 +93,15 @@ class SocketExchange(Exchange):
         """
         # A credential may have been revoked since the last message.
         principal = await self._caller(session.request)
-        judged = await self._judged(message.body, session.way, principal, held, size, session.issued)
+        body = await self.attachments.read(message.body)
+        judged = await self._judged(body, session.way, principal, held, size, session.issued)
         verdict = judged.verdict
         if verdict.decision.rung not in SENT:
             return judged, None, None
         home = self._homeward(held, verdict, judged.snapshot, judged.context)
         home.status = SWITCHED
         home.follow = judged.key if message.body.document.stored and verdict.issued else None
-        return judged, message.body.encode(verdict.texts), home if message.answered else None
+        return judged, body.encode(verdict.texts), home if message.answered else None
 
     async def remember(self, home: Home) -> None:
         """Make durable what a stored answer is restored with."""
