@@ -1,0 +1,206 @@
+"""Each agent as data: what it needs on a fresh machine, how it is asked, and the tools by which it reads and writes.
+
+It must never point an agent at the gateway itself: `poundlock run`, `poundlock init` and the intercepting proxy do.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from scripts import clients
+
+from tests.clients.launch import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Block = dict[str, Any]
+WANTED = '"{{stripe}}" — \\ {{secret}}'
+"""What the agent is to write into the file. (Copilot itself takes GitHub's tokens out of what a command printed.)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent, ready to be asked without a person."""
+
+    id: str
+    installs: tuple[str, ...]
+    path: str
+    """How the path of its conversation's requests begins."""
+    ways: tuple[str, ...]
+    arguments: Callable[[Path], list[str]]
+    """Its own arguments, the prompt among them, by its project folder."""
+    read: Callable[[Path], Block]
+    write: Callable[[Path], Block]
+    env: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """Files of its home, by path."""
+    setup: tuple[str, ...] = ()
+    """Arguments of a run that sets it up first."""
+    given: str = ""
+    """What is typed to it."""
+
+    @property
+    def version(self) -> str:
+        """Its pinned version."""
+        return clients.CLIENTS[self.installs[0]].packages[0].replace("==", "@").rpartition("@")[2]
+
+
+def _tool(name: str, **given: Any) -> Block:
+    return {"tool": name, "input": given}
+
+
+def _sh(project: Path) -> str:
+    return f"printf '%s' '{WANTED}' > {project}/result.txt"
+
+
+PROMPT = "Copy the token of settings.env into result.txt, please."
+_EDIT = f"result.txt\n```\n<<<<<<< SEARCH\n=======\n{WANTED}\n>>>>>>> REPLACE\n```\n"
+_AIDER = ["--no-git", "--yes-always", "--no-show-model-warnings", "--no-check-update", "--analytics-disable"]
+_AIDER += ["--no-pretty", "--no-suggest-shell-commands", "--no-detect-urls", "--no-show-release-notes"]
+_FUNCTIONS = (
+    "def read_file(path: str) -> str:\n    'Read.'\n    return open(path).read()\n"
+    "def write_file(path: str, content: str) -> str:\n    'Write.'\n"
+    "    open(path, 'w').write(content)\n    return 'ok'\n"
+)
+_CODEX = ["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
+_CODEX += ["-c", "model=gpt-5.2", "-c", "analytics.enabled=false"]
+
+AGENTS = (
+    Agent(
+        id="claude-code",
+        installs=("claude-code",),
+        path="/v1/messages",
+        ways=("run", "init", "intercept"),
+        arguments=lambda _: ["-p", PROMPT, "--allowedTools", "Read,Write,Bash"],
+        read=lambda project: _tool("Read", file_path=str(project / "settings.env")),
+        write=lambda project: _tool("Write", file_path=str(project / "result.txt"), content=WANTED),
+        env={"ANTHROPIC_API_KEY": KEY, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
+    ),
+    Agent(
+        id="codex",
+        installs=("codex",),
+        path="/v1/responses",
+        ways=("run", "init", "intercept"),
+        arguments=lambda _: [*_CODEX, PROMPT],
+        read=lambda _: _tool("exec_command", cmd="cat settings.env"),
+        write=lambda project: _tool("exec_command", cmd=_sh(project)),
+        files={".codex/auth.json": json.dumps({"OPENAI_API_KEY": KEY})},
+    ),
+    Agent(
+        id="gemini-cli",
+        installs=("gemini-cli", "node22"),
+        path="/v1beta/models/",
+        ways=("run", "init", "intercept"),
+        arguments=lambda _: ["--approval-mode", "yolo", "-m", "gemini-2.5-flash", "-p", PROMPT],
+        read=lambda project: _tool("read_file", file_path=str(project / "settings.env")),
+        write=lambda project: _tool("write_file", file_path=str(project / "result.txt"), content=WANTED),
+        env={"GEMINI_API_KEY": KEY, "GEMINI_CLI_TRUST_WORKSPACE": "true", "GEMINI_TELEMETRY_ENABLED": "false"},
+        files={
+            ".gemini/settings.json": json.dumps(
+                {
+                    "security": {"auth": {"selectedType": "gemini-api-key"}},
+                    "privacy": {"usageStatisticsEnabled": False},
+                    "general": {"enableAutoUpdate": False},
+                }
+            )
+        },
+    ),
+    Agent(
+        id="qwen-code",
+        installs=("qwen-code", "node22"),
+        path="/v1/chat/completions",
+        ways=("run", "init", "intercept"),
+        arguments=lambda _: ["--auth-type", "openai", "-y", "-m", "gpt-5.2", PROMPT],
+        read=lambda project: _tool("read_file", file_path=str(project / "settings.env")),
+        write=lambda project: _tool("write_file", file_path=str(project / "result.txt"), content=WANTED),
+        env={"OPENAI_API_KEY": KEY},
+    ),
+    Agent(
+        id="opencode",
+        installs=("opencode",),
+        path="/v1/messages",
+        ways=("run", "init", "intercept"),
+        arguments=lambda _: ["run", "--model", "anthropic/claude-sonnet-4-6", PROMPT],
+        read=lambda _: _tool("bash", command="cat settings.env", description="read"),
+        write=lambda project: _tool("write", filePath=str(project / "result.txt"), content=WANTED),
+        env={"ANTHROPIC_API_KEY": KEY, "OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"},
+    ),
+    Agent(
+        id="continue",
+        installs=("continue", "node22"),
+        path="/v1/messages",
+        ways=("run", "init"),
+        arguments=lambda _: ["--auto", "-p", PROMPT],
+        # It refuses to read a file of this name with its own tool.
+        read=lambda _: _tool("Bash", command="cat settings.env"),
+        write=lambda project: _tool("Write", filepath=str(project / "result.txt"), content=WANTED),
+        files={
+            ".continue/config.yaml": "name: mine\nversion: 1.0.0\nschema: v1\nmodels:\n  - name: m\n"
+            "    provider: anthropic\n    model: claude-sonnet-4-6\n"
+            f"    apiKey: {KEY}\n    roles: [chat]\n    capabilities: [tool_use]\n"
+        },
+    ),
+    Agent(
+        id="copilot-cli",
+        installs=("copilot-cli", "node22"),
+        path="/v1/chat/completions",
+        ways=("run", "init"),
+        arguments=lambda _: ["--allow-all-tools", "-p", PROMPT],
+        read=lambda _: _tool("bash", command="cat settings.env", description="read"),
+        write=lambda project: _tool("create", path=str(project / "result.txt"), file_text=WANTED),
+        env={
+            "COPILOT_PROVIDER_API_KEY": KEY,
+            "COPILOT_MODEL": "gpt-5.2",
+            "COPILOT_OFFLINE": "true",
+            "COPILOT_AUTO_UPDATE": "false",
+        },
+    ),
+    Agent(
+        id="cline",
+        installs=("cline", "node22"),
+        path="/v1/responses",
+        ways=("run", "init"),
+        arguments=lambda _: [PROMPT],
+        read=lambda _: _tool("run_commands", commands=["cat settings.env"]),
+        write=lambda project: _tool("run_commands", commands=[_sh(project)]),
+        setup=("auth", "openai-native", "-k", KEY, "-m", "gpt-5.2"),
+    ),
+    Agent(
+        id="aider",
+        installs=("aider",),
+        path="/v1/chat/completions",
+        ways=("run", "init", "intercept"),
+        arguments=lambda _: [
+            *("--model", "openai/gpt-5.2", "--weak-model", "openai/gpt-5.2", "--edit-format", "diff"),
+            *("--map-tokens", "0", *_AIDER, "settings.env", "result.txt"),
+        ],
+        read=lambda _: {"text": f"I write it.\n\n{_EDIT}"},
+        write=lambda _: {"text": "Nothing more."},
+        env={"OPENAI_API_KEY": KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        given=f"{PROMPT}\nAnd?\nSay it.\n/exit\n",
+    ),
+    Agent(
+        id="pi",
+        installs=("pi", "node22"),
+        path="/v1/messages",
+        ways=("run", "init", "intercept"),
+        arguments=lambda _: ["--provider", "anthropic", "--model", "claude-sonnet-4-6", "-p", PROMPT],
+        read=lambda _: _tool("read", path="settings.env"),
+        write=lambda _: _tool("write", path="result.txt", content=WANTED),
+        env={"ANTHROPIC_API_KEY": KEY, "PI_OFFLINE": "1"},
+    ),
+    Agent(
+        id="llm",
+        installs=("llm",),
+        path="/v1/chat/completions",
+        ways=("run", "init", "intercept"),
+        arguments=lambda _: ["-m", "gpt-4o", "--functions", _FUNCTIONS, PROMPT],
+        read=lambda _: _tool("read_file", path="settings.env"),
+        write=lambda _: _tool("write_file", path="result.txt", content=WANTED),
+        env={"OPENAI_API_KEY": KEY},
+    ),
+)
