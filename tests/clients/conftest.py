@@ -59,6 +59,7 @@ def running_gateway(folder: Path, upstream: str, settings: str = "") -> Iterator
     # Ollama's, too, counts as a cloud's here: what goes to a local one may stay in clear.
     formats = ("anthropic", "gemini", "ollama", "openai")
     lines += [f'[providers.{name}]\nupstream = "{upstream}"\nformat = "{name}"' for name in formats]
+    lines += [f'[providers.chatgpt]\nupstream = "{upstream}"\nformat = "openai"']
     config.write_text("\n".join(lines) + "\n")
     command = [sys.executable, "-m", "poundlock", "serve", "--config", str(config)]
     log = folder / "gateway.log"

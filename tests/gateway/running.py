@@ -67,6 +67,7 @@ class Gate:
         self.before = len(canary.made)
         self.url = ""
         self.process: subprocess.Popen[bytes] | None = None
+        self.account = mock  # a second provider, for tests that have one
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         lines = [top, f'[state]\ndirectory = "{self.state}"', settings]
         lines += [f'[audit]\nheads = "{folder / "heads.jsonl"}"\nhead_every = 8'] if "[audit]" not in settings else []

@@ -6,10 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zstandard
 
 from tests.gateway import canary
 from tests.gateway.messages import BINARY, Client, Closed, Refused
 from tests.gateway.running import ECHO, PLAIN, Gate, running, until
+from tests.provider.running import provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +20,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    """Run one gateway for a module."""
-    with running(tmp_path_factory.mktemp("gate")) as gate:
-        yield gate
+    """Run one gateway for a module, before a mock that stands for an account's host, too."""
+    folder = tmp_path_factory.mktemp("gate")
+    with provider(folder / "account", PLAIN) as account:
+        settings = f'[providers.chatgpt]\nupstream = "{account.url}"\nformat = "openai"'
+        with running(folder, settings) as gate:
+            gate.account = account
+            yield gate
 
 
 @pytest.fixture
@@ -188,6 +194,59 @@ def test_the_acknowledgement_passes(gate: Gate) -> None:
         "response.create",
     ]
     client.close()
+
+
+def test_an_account_of_chatgpt_by_websocket(gate: Gate) -> None:
+    """Codex's path for an account's login leads to the account's host, with the account's headers."""
+    secret = canary.access_key()
+    gate.account.play(ECHO)
+    headers = {
+        "authorization": "Bearer an.account.token",
+        "chatgpt-account-id": "account-1",
+        "originator": "codex_exec",
+    }
+    client = Client(gate.port, "/backend-api/codex/responses", headers)
+
+    heard = client.ask(input=typed(f"The key is {secret}."), store=False)
+
+    assert said(heard) == f"It is {secret}."
+    handshake, message = gate.account.requests("/backend-api/codex/responses")[-2:]
+    assert (handshake.method, message.method) == ("HANDSHAKE", "MESSAGE")
+    assert {name: handshake.header(name) for name in headers} == headers
+    assert canary.found(message.body, [secret]) == []
+    client.close()
+
+
+def test_an_account_of_chatgpt_by_http(gate: Gate) -> None:
+    """Over HTTP Codex compresses what it sends with such a login; it is read all the same."""
+    secret = canary.access_key()
+    gate.account.play(ECHO)
+    body = json.dumps({"model": "gpt-5.2", "input": typed(f"The key is {secret}."), "stream": True}).encode()
+    headers = {
+        "content-type": "application/json",
+        "content-encoding": "zstd",
+        "authorization": "Bearer an.account.token",
+        "chatgpt-account-id": "account-1",
+    }
+
+    answer = gate.raw("/backend-api/codex/responses", zstandard.ZstdCompressor().compress(body), headers)
+
+    assert answer.status == 200
+    assert f"It is {secret}." in answer.body.decode()
+    (seen,) = [seen for seen in gate.account.requests() if seen.method == "POST"]
+    assert (seen.header("chatgpt-account-id"), seen.header("content-encoding")) == ("account-1", None)
+    assert canary.found(seen.body, [secret]) == []
+
+
+@pytest.mark.parametrize("path", ["/backend-api/conversation", "/backend-api/ps/mcp", "/backend-api/files"])
+def test_the_rest_of_an_account_is_refused(gate: Gate, path: str) -> None:
+    """What else an account's host serves is not inspected, and so refused."""
+    before = len(gate.account.requests())
+
+    answer = gate.raw(path, b"{}", {"content-type": "application/json"})
+
+    assert answer.status == 400
+    assert len(gate.account.requests()) == before
 
 
 def test_a_provider_without_sockets(gate: Gate) -> None:

@@ -109,7 +109,8 @@ class _Answer:
         self.sizes = (0, 0)
 
     async def give(self, body: bytes, book: script.Script) -> web.StreamResponse:
-        method, path = self.request.method, self.request.path
+        method = self.request.method
+        path = self.request.path.replace("/backend-api/codex/", "/v1/")  # for the login of a ChatGPT account
         chance = random.Random(book.seed * 1_000_003 + self.number)
         for speaker in (gemini, ollama):
             if (asks_for := speaker.asks(method, self.request.raw_path, self.request.headers)) is not None:
