@@ -32,6 +32,9 @@ def headers(rules: Iterable[Rule]) -> Iterator[str]:
     for at in range(0, len(ordered), CHUNK):
         some = "|".join("[_ ]?".join(map(re.escape, word.split())) for word in ordered[at : at + CHUNK])
         yield rf"[^A-Za-z0-9=](?i:{some})[\"'` ]?[,;|\t]"
+        # The last name of a header.
+        yield rf"[,;|\t] ?[\"'`]?[A-Za-z_]{{0,12}}(?i:{some})[\"'`]?\r?\n"
+    yield r"(?i:INSERT INTO|REPLACE INTO)|\) FROM stdin"
 
 
 # A column of secrets: at the end of a header or before another name, behind a separator or at the line's beginning.
@@ -189,7 +192,7 @@ class Columns:
         if stop - start > 2000:
             return [], end
         line = text[start:stop]
-        if "(" in line:
+        if "(" in line or text[end - 4 : end].lower() == "into":
             return self._sql(text, max(before, end - 800), end, stop)
         mark = max(",;|\t", key=line.count)
         if stop == len(text) or "{" in line or "=" in line or ": " in line:
@@ -202,18 +205,19 @@ class Columns:
         names = [name.strip(" \"'`*\r") for name in line.split(mark)]
         if len(names) < 2 or not all(NAME.fullmatch(name) for name in names if name) or not any(names[1:]):
             return [], stop
-        meant = self._meant(names)
+        # A line of words in quotes, or one that goes on, is a list in code: no header of secrets.
+        meant = self._meant(names, secrets="'" not in line and not line.rstrip().endswith((",", ";")))
         if not meant:
             return [], stop
         return self._rows(text, stop + 1, mark, len(names), meant)
 
-    def _meant(self, names: Sequence[str]) -> dict[int, tuple[int, ...] | str]:
+    def _meant(self, names: Sequence[str], *, secrets: bool = True) -> dict[int, tuple[int, ...] | str]:
         """Give what the names of columns mean, by place: rules, or the name itself where it promises a secret."""
         meant: dict[int, tuple[int, ...] | str] = {
             place: found for place, name in enumerate(names) if (found := self.meaning(name))
         }
         for place, name in enumerate(names):
-            if place not in meant and len(name) < LONGEST and lexical.strength(name) >= lexical.SECRET:
+            if secrets and place not in meant and len(name) < LONGEST and lexical.strength(name) >= lexical.SECRET:
                 meant[place] = name
         telling = meant or any("mail" in name.lower() for name in names)
         if telling and self._person >= 0:
@@ -247,7 +251,7 @@ class Columns:
         return cells, at
 
     def _sql(self, text: str, low: int, end: int, stop: int) -> tuple[list[Cell], int]:
-        before = text[max(low, end - 800) : end]
+        before = text[max(low, end - 1200) : end]
         if "INTO" not in before and "into" not in before and "COPY" not in before:
             return [], stop
         found = None

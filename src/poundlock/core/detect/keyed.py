@@ -25,12 +25,12 @@ _JOINT = "[-_. ]?"
 _QUOTE = r"(?:[\"'`*]|\\[\"']|&quot;|%22){0,2}"
 _NOUN = r"(?:[-_. ]{0,2}(?i:numbers?|num|nummer|n[uú]mero|numero|no|nr|n[°ºo]|code|value|id|card|#)\.?(?![a-z])){0,2}"
 _AFTER = r"(?:s\b)?\.?" + _NOUN
-_SAYS = r"[:=]|=>|:=|->|\||>|%3[AaDd]|#|,\s?[\"']"
+_SAYS = r"={1,3}|[:=]|=>|:=|->|\||>|\t|%3[AaDd]|#|,\s?[\"']|value=|\r?\n\r?\n"
 _BESIDE = (
     _AFTER
     + r"(?:\s?\([^()\n]{1,20}\))?"
     + rf"{_QUOTE}[\])]?(?:\s{{0,3}}(?:{_SAYS})|\s(?:is|was|of|ist|est|es|[eè]|lautet|to|:))?"
-    + rf"[ \t]{{0,4}}[(\[]?{_QUOTE}"
+    + rf"[ \t]{{0,4}}[(\[]?{_QUOTE}[ ]?"
 )
 _NEAR = r"[^0-9\n]{0,30}?"
 _END = r"(?![a-rt-z]|s[a-z])"
@@ -48,7 +48,7 @@ def camel(keyword: str) -> str:
 
 def _following(rule: Rule) -> str:
     between = _NEAR if rule.lexical == "near" else _BESIDE
-    return rf"{_END}{between}(?<![A-Za-z0-9.])(?P<value>{rule.pattern})(?![A-Za-z0-9]|[.\[][A-Za-z0-9_]|\(|::)"
+    return rf"{_END}{between}(?<![A-Za-z0-9.])(?P<value>{rule.pattern})(?![A-Za-z0-9_]|[.\[][A-Za-z0-9_]|\(|::)"
 
 
 def expression(rule: Rule) -> str:
@@ -64,7 +64,8 @@ def trigger(rule: Rule) -> str:
     """Give the expression of the first stage: a keyword and the first digit behind it, or its connector."""
     loose = "|".join(_hint(key, "" if rule.lexical == "under" else "[^a-z0-9]") for key in sorted(rule.keywords))
     if rule.lexical == "under":
-        return rf"(?:{loose})[a-zA-Z]{{0,8}}(?:[\"'\\]{{0,4}}[ ]{{0,2}}[:=>]{{1,2}}|[\"'\\]{{0,4}}, ?[\"'\\])"
+        says = r"[\"'\\*`\])]{0,4}[ ]{0,2}(?:[:=>|\t]|value=|\r?\n\r?\n)|[\"'\\]{0,4}, ?[\"'\\]|\([\"']"
+        return rf"(?:{loose})[a-zA-Z]{{0,8}}(?:{says})"
     return rf"(?:{loose})[^0-9\n]{{0,{REACH}}}[0-9]"
 
 

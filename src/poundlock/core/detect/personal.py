@@ -123,7 +123,7 @@ def network(value: str, _: str) -> float:
 NOT_NAMES = frozenset(
     """
     credentials grant certificate authentication authorization registration protocol optional freeze math object promise
-    engineering manual review required agreement id
+    qualified ellipsis reporter callable any called input not ocid engineering manual review required agreement id
     a about access account accounts action active admin administrator agent alert alerts all analytics and
     android api app apple application apps archive area array asset assets async audit auth automated azure back
     backend bank base basic batch beta bill billing block board body book boolean bot branch browser bucket bug
@@ -183,19 +183,31 @@ PLACEHOLDERS = Expression(
 
 
 def name(value: str, argument: str) -> float:
-    """Judge a person's name: capitalised words, none a word of business or code; `full`: two words at least."""
+    """Judge a person's name: capitalised words, none a word of business or code.
+
+    `full`: two words at least; `given`: and one of them a given name that is common somewhere.
+    """
     words = [word.strip(".,'’\"") for word in (value.replace(";", " ") if argument == "card" else value).split()]
     if not 1 <= len(words) <= 5 or PLACEHOLDERS.fullmatch(value.strip()):
         return REJECT
     if any(word.lower().strip("-") in NOT_NAMES for word in words) or any(char.isdigit() for char in value):
         return REJECT
-    if argument == "full" and len(words) < 2 and value.isascii():
+    if argument in ("full", "given") and len(words) < 2 and value.isascii():
+        return REJECT
+    if argument == "given" and value.isascii() and not _common(words):
         return REJECT
     if any(_humps(word) for word in words) or max(map(len, words)) < 2:
         return REJECT
     if value.isupper() and value.isascii() and (argument == "first" or len(value) < 5):
         return REJECT
     return SAME
+
+
+def _common(words: list[str]) -> bool:
+    """Say whether a name's first word is a common given name, or its last where the family name comes first."""
+    from poundlock.core.detect import given  # noqa: PLC0415 (a list that most runs don't need)
+
+    return given.given(words[0].partition("-")[0]) or given.given(words[-1])
 
 
 def _humps(word: str) -> bool:
