@@ -29,6 +29,7 @@ COMMANDS = {
     "protect": ("protect", "register values that must not leave"),
     "rules": ("rules", "list the detection rules"),
     "explain": ("explain", "say why a decision was made"),
+    "approve": ("approve", "see what waits for a person, and answer it"),
     "policy": ("policy", "check, test and show the policies"),
     "tools": ("tools", "keep the register of tools: owners, limits, reviews"),
     "tasks": ("tasks", "show tasks: what they may do, did and cost"),

@@ -273,14 +273,17 @@ class Exchange:
         )
         return Judged(verdict, context, snapshot, key)
 
-    async def _admitted(self, judged: Judged, way: Way, respond: Respond, held: Held) -> None:
-        """Hold the exchange until a person admits it. Raises: `Unanswered`; what was typed is then taken for refused."""
+    async def _admitted(self, judged: Judged, way: Way, respond: Respond | None, held: Held) -> None:
+        """Hold the exchange until a person admits it, with signs of life for a client that waits for a stream.
+
+        Raises: `Unanswered`; what was typed is then taken for refused, and the conversation can go on without it.
+        """
         verdict, context, key = judged.verdict, judged.context, judged.key
         document = verdict.document
         conversation = surrogates.fingerprint(document.conversation, key)
 
         def signs() -> bytes:
-            if not document.stream or not way.wire.waiting:
+            if respond is None or not document.stream or not way.wire.waiting:
                 return b""
             if held.broken is None:
                 codec = way.wire.stream(way.route, EVENT_STREAM, Homeward({}, lambda *_: False, None))

@@ -133,14 +133,17 @@ def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return out
 
 
-def forwarded(headers: Sequence[tuple[str, str]], credential: tuple[str, str] | None = None) -> list[tuple[str, str]]:
+def forwarded(
+    headers: Sequence[tuple[str, str]], credential: tuple[str, str] | None = None, *, anonymous: bool = False
+) -> list[tuple[str, str]]:
     """Give the headers that go upstream, in order, duplicates kept.
 
-    `credential` is a header with a key that Poundlock holds: it takes the place of the client's own. An unencoded
-    answer is asked for, since every byte of it is read.
+    `credential` is a header with a key that Poundlock holds: it takes the place of the client's own; `anonymous` leaves
+    the client's own out anyway, where it was meant for somebody else. An unencoded answer is asked for, since every
+    byte of it is read.
     """
     dropped = _NOT_FORWARDED | _named(headers)
-    if credential is not None:
+    if credential is not None or anonymous:
         dropped |= _CREDENTIALS
     out = [(name, value) for name, value in headers if name not in dropped and not name.startswith("x-poundlock-")]
     if credential is not None:

@@ -12,7 +12,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from poundlock.core.errors import ClientFault, Fault, UpstreamFault
-from poundlock.core.model import Document
+from poundlock.core.model import Document, Rung
 from poundlock.gateway import http
 from poundlock.gateway.exchange import SENT, Exchange, Held, Home, Judged, Way
 from poundlock.wire import registry
@@ -62,7 +62,7 @@ class SocketExchange(Exchange):
             raise ClientFault("This route is no WebSocket.", advice="See `poundlock doctor --coverage`.")
         self._search_query(request)
         empty = registry.Empty(Document(provider=way.wire.provider, operation=way.route.operation, segments=()))
-        judged = await self._judged(empty, way, principal, held, 0)
+        judged = await self._judged(empty, way, principal, held, 0, movable=False)
         if judged.verdict.decision.rung not in SENT:
             reasons = judged.verdict.decision.reasons
             why = next((reason.reason for reason in reasons if reason.reason), "Policy stopped this request.")
@@ -94,7 +94,10 @@ class SocketExchange(Exchange):
         # A credential may have been revoked since the last message.
         principal = await self._caller(session.request)
         body = await self.attachments.read(message.body)
-        judged = await self._judged(body, session.way, principal, held, size, session.issued)
+        judged = await self._judged(body, session.way, principal, held, size, session.issued, movable=False)
+        if judged.verdict.decision.rung is Rung.SEND_APPROVED:
+            await self._admitted(judged, session.way, None, held)
+            judged = await self._judged(body, session.way, principal, held, size, session.issued, movable=False)
         verdict = judged.verdict
         if verdict.decision.rung not in SENT:
             return judged, None, None

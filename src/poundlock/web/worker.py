@@ -28,6 +28,7 @@ def data_plane() -> DataPlane:
         await store.open()
         running.append(asyncio.create_task(line.snapshots.watch()))
         running.append(asyncio.create_task(line.presence.watch()))
+        running.append(asyncio.create_task(line.desk.watch()))
         return line
 
     async def shutdown() -> None:

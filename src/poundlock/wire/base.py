@@ -89,6 +89,10 @@ class Wire(Protocol):
     def routes(self) -> tuple[Route, ...]:
         """The route table."""
 
+    @property
+    def waiting(self) -> bytes:
+        """What keeps a stream alive before its first event, without saying anything; empty where nothing does."""
+
     def claims(self, headers: Mapping[str, str]) -> bool:
         """Whether a request's headers (lower-case names) are those that only this provider's clients send."""
 

@@ -93,9 +93,7 @@ class ApprovalFile:
         _, sealing = await self._store._sealing(asked.human)  # noqa: SLF001 (of the same package)
         value = msgspec.json.encode(list(excerpts)).decode()
         sealed = sealing.seal(
-            Surrogate(
-                text=asked.id, kind="approval", scope=asked.human, fingerprint=asked.conversation, value=value
-            )
+            Surrogate(text=asked.id, kind="approval", scope=asked.human, fingerprint=asked.conversation, value=value)
         )
 
         def work(connection: sqlite3.Connection) -> _Work:
@@ -134,7 +132,7 @@ class ApprovalFile:
 
         return await self._change(id, "waited", now, change)
 
-    async def answer(  # noqa: PLR0913 (what an answer says, each by its name)
+    async def answer(
         self,
         id: str,  # noqa: A002 (as above)
         *,

@@ -49,7 +49,7 @@ STAYS = Reason(
 GONE = Reason(
     policy="local-unavailable",
     effect="forbid",
-    reason="This conversation was moved to a model inside the boundary, and none is configured for it now.",
+    reason="This conversation was moved to a model inside the boundary, and none can take it here.",
     advice="Set [local] provider in poundlock.toml, or begin a new conversation without what was restricted.",
 )
 

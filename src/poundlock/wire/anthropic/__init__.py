@@ -68,6 +68,7 @@ class Anthropic:
 
     provider = "anthropic"
     routes = ROUTES
+    waiting = b'event: ping\ndata: {"type": "ping"}\n\n'
 
     def claims(self, headers: Mapping[str, str]) -> bool:
         """Whether a request's headers (lower-case names) are those that only this provider's clients send."""

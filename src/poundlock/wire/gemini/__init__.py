@@ -88,6 +88,7 @@ class Gemini:
 
     provider = "gemini"
     routes = ROUTES
+    waiting = b""
 
     def claims(self, headers: Mapping[str, str]) -> bool:
         """Whether a request's headers (lower-case names) are those that only this provider's clients send."""

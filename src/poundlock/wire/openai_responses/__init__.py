@@ -88,6 +88,7 @@ class OpenAIResponses:
 
     provider = "openai"
     routes = ROUTES
+    waiting = b": waiting for a person\n\n"
 
     def claims(self, headers: Mapping[str, str]) -> bool:
         """Whether a request's headers (lower-case names) are those that only this provider's clients send."""
