@@ -212,6 +212,10 @@ class Provider(_Section, frozen=True, kw_only=True):
             "only for an exchange that carries Poundlock's credential."
         ),
     ] = ""
+    key_header: Annotated[
+        Literal["", "api-key", "authorization", "x-api-key", "x-goog-api-key"],
+        Meta(description="Header in which that key goes: `api-key` for Azure. Empty: the format's own."),
+    ] = ""
     ca_file: Annotated[str, Meta(description="Certificates (PEM) to trust for it, besides the system's.")] = ""
 
 

@@ -11,6 +11,7 @@ import base64
 import copy
 import json
 import random
+import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,7 @@ class _Answer:
     async def give(self, body: bytes, book: script.Script) -> web.StreamResponse:
         method = self.request.method
         path = self.request.path.replace("/backend-api/codex/", "/v1/")  # for the login of a ChatGPT account
+        path = re.sub(r"^/openai(?:/deployments/[^/]+|/v1)?/", "/v1/", path)  # as Azure has them
         chance = random.Random(book.seed * 1_000_003 + self.number)
         for speaker in (gemini, ollama):
             if (asks_for := speaker.asks(method, self.request.raw_path, self.request.headers)) is not None:

@@ -58,6 +58,11 @@ KEY = {"x-api-key": "k"}
         ("POST", "/beta/completions", {}, "openai", ("openai", "completions.fim", "inspect")),
         ("POST", "/chat/completions", {}, "openai", ("openai", "chat.completions", "inspect")),
         ("POST", "/openai/v1/chat/completions", {}, "openai", ("openai", "chat.completions", "inspect")),
+        ("POST", "/openai/deployments/gpt-5.2/chat/completions", {}, "", ("openai", "chat.completions", "inspect")),
+        ("POST", "/openai/deployments/my_own.1/completions", {}, "openai", ("openai", "completions", "inspect")),
+        ("POST", "/openai/deployments/ada/embeddings", {}, "openai", ("openai", "embeddings", "inspect")),
+        ("POST", "/openai/deployments/whisper/audio/speech", {}, "openai", ("openai", "audio", "refuse")),
+        ("POST", "/openai/responses", {}, "", ("openai", "responses", "inspect")),
         ("POST", "/v1/messages", {}, "anthropic", ("anthropic", "messages", "inspect")),
     ],
 )

@@ -558,6 +558,8 @@ class Exchange:
         key = self.keys.get(way.name)
         if key is None or not principal.proven:
             return None
+        if way.provider.key_header:
+            return way.provider.key_header, f"Bearer {key}" if way.provider.key_header == "authorization" else key
         return way.wire.key_header(key)
 
     def _url(self, way: Way, request: Request) -> str:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 # No dots in a row, whatever a server makes of encoded slashes: an id must not lead to another route.
 _ID = r"(?!/|.*(?:\.\.|//))(?:[A-Za-z0-9._:@/-]|%2[Ff]|%3[Aa]){1,160}"
-# Servers that speak this format stand at /v1, at /openai/v1 or at no prefix at all.
-_V1 = r"(?:/openai)?(?:/v1)?"
+# Servers that speak this format stand at /v1, at /openai/v1 or at no prefix at all; Azure's (learn.microsoft.com,
+# "Azure OpenAI REST API reference") also at /openai/deployments/NAME.
+_V1 = r"(?:/openai(?:/deployments/[A-Za-z0-9._-]{1,64})?)?(?:/v1)?"
 
 
 def _refused(path: str, operation: str, reason: str) -> Route:

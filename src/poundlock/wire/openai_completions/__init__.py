@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from poundlock.wire.passages import Shelf
 
 ROUTES = (
-    Route(method="POST", path=r"(?:/openai)?(?:/v1)?/completions", operation="completions"),
+    Route(
+        method="POST",
+        path=r"(?:/openai(?:/deployments/[A-Za-z0-9._-]{1,64})?)?(?:/v1)?/completions",
+        operation="completions",
+    ),
     Route(method="POST", path=r"(?:/v1)?/fim/completions", operation="completions.fim"),
     Route(method="POST", path=r"/beta(?:/v1)?/completions", operation="completions.fim"),
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from poundlock.wire.base import Body, Message, StreamCodec
     from poundlock.wire.passages import Shelf
 
-# Servers that speak this format stand at /v1, at /openai/v1 or at no prefix at all.
+# Servers that speak this format stand at /v1, at /openai/v1 (Azure's: /openai, too) or at no prefix at all.
 _AT = r"(?:/openai)?(?:/v1)?/responses"
 # Codex with the login of a ChatGPT account (codex-rs, `chatgpt_base_url`).
 _CHATGPT = r"/backend-api"
