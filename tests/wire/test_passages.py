@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from poundlock.wire import registry
+from poundlock.core.errors import ClientFault
+from poundlock.wire import passages, registry
 from poundlock.wire.body import NOTE_SURROGATE
 from poundlock.wire.passages import Passages
 
@@ -77,11 +78,80 @@ def test_a_growing_conversation_reads_as_if_it_were_read_anew(provider):
     for body in bodies(provider, 6):
         again = read(provider, body, shelf)
         assert same(again, read(provider, body))
-        passages = [passage for _, passage in again.document.passages]
+        now = [passage for _, passage in again.document.passages]
         if len(before) > 1:
-            assert [id(each) for each in passages[: len(before)]] == [id(each) for each in before]
-        before = passages
+            assert [id(each) for each in now[: len(before)]] == [id(each) for each in before]
+        before = now
     assert len(before) == len(MESSAGES[provider](6))
+
+
+@pytest.mark.parametrize("provider", ROUTES)
+def test_a_long_conversation_is_joined_to_few_pieces_and_stays_the_same(provider):
+    """What came again for a while is one piece of many messages; segments, bytes and replaced texts are as ever."""
+    shelf = Passages(1 << 26).shelf("ada")
+    for body in bodies(provider, 90):
+        again = read(provider, body, shelf)
+    assert len(body["messages"]) >= 181
+    assert len(again.document.passages) < passages.UNSETTLED + 10
+    assert same(again, read(provider, body))
+    # In the middle of a joined piece: what stands before that piece is still known, and the rest is read anew.
+    body["messages"][40]["content"] = "edited"
+    assert same(read(provider, body, shelf), read(provider, body))
+    body["messages"][100:120] = []
+    assert same(read(provider, body, shelf), read(provider, body))
+    assert same(read(provider, body, shelf), read(provider, body))
+
+
+@pytest.mark.parametrize("limit", [30_000, 100_000, 400_000])
+def test_a_memory_that_is_too_small_changes_nothing_else(limit):
+    """What was let go is read anew, in whatever place it stood."""
+    store = Passages(limit)
+    for number, body in enumerate(bodies("anthropic", 70)):
+        again = read("anthropic", body, store.shelf("ada"))
+        assert store.size <= limit
+        if number % 10 == 9:
+            assert same(again, read("anthropic", body))
+
+
+def test_a_second_list_of_the_same_name_is_the_one_that_counts():
+    """Also where the first begins like the list before: the last of equal names wins, as in any body."""
+    shelf = Passages(1 << 24).shelf("ada")
+    body = list(bodies("anthropic", 8))[-1]
+    for _ in range(3):
+        read("anthropic", body, shelf)
+    data = json.dumps(body).encode()
+    for other in (b"[]", b'[{"role":"user","content":"other"}]', b'"text"', b"[" + passages._MARK + b"]"):
+        twice = data[:-1] + b',"messages":' + other + b"}"
+        assert same(read("anthropic", twice, shelf), read("anthropic", twice))
+
+
+@pytest.mark.parametrize(
+    "rest", [b"", b"]", b",]}", b" ]}", b"x]}", b', {"role": "user"}]}', b"]}", b']}, "a"', b'] , "a":1}']
+)
+def test_a_known_beginning_does_not_save_what_is_no_json(rest):
+    """What follows the known messages is judged as if all were read: refused or read, as without memory."""
+    shelf = Passages(1 << 24).shelf("ada")
+    body = list(bodies("anthropic", 8))[-1]
+    known = json.dumps({"model": "m", "messages": body["messages"]}).encode()
+    for _ in range(3):
+        read("anthropic", known, shelf)
+    data = known[: known.rindex(b"]")] + rest
+    try:
+        expected = read("anthropic", data)
+    except ClientFault:
+        with pytest.raises(ClientFault, match="not valid JSON"):
+            read("anthropic", data, shelf)
+    else:
+        assert same(read("anthropic", data, shelf), expected)
+
+
+def test_numbers_that_begin_alike_are_two_items():
+    """`1` is known; `12` begins with its bytes and is another item, at the end and before another one."""
+    shelf = Passages(1 << 24).shelf("ada")
+    pad = b'{"role":"user","content":"%s"}' % (b"a" * 9000)
+    for last in (b"1", b"1", b"1", b"12", b"12,1", b"1,12", b"1,1", b"1.5", b"1e2"):
+        data = b'{"messages":[' + pad + b"," + last + b"]}"
+        assert read("openai", data, shelf).encode({}) == read("openai", data).encode({}) == data
 
 
 def edits(messages):

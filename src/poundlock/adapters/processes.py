@@ -17,6 +17,8 @@ PROC = Path("/proc")
 PARENTS = 3
 """How many parents are named."""
 REMEMBERED = 256
+MOMENT = 5.0
+"""Seconds for which a pair of ports is taken for the connection that had it."""
 _LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
 _LARGEST = 512 * 1024 * 1024
 
@@ -27,13 +29,23 @@ class LocalProcesses:
     def __init__(self, proc: Path = PROC) -> None:
         self._proc = proc
         self._sockets: OrderedDict[str, str] = OrderedDict()
+        self._inodes: OrderedDict[tuple[int, int], tuple[str, float]] = OrderedDict()
         self._hashes: dict[tuple[int, int, int, int], str] = {}
 
     async def holder(self, peer_port: int, own_port: int) -> str:
         """Say which process holds the other end of a loopback connection, or nothing: a claim, never a proof."""
         if sys.platform != "linux":
             return ""
-        inode = self._inode(peer_port, own_port)
+        # The table of sockets costs more to read than all else that a request needs, and a connection is kept for
+        # many requests: for a moment the two ports stand for it.
+        now = asyncio.get_running_loop().time()
+        ports = (peer_port, own_port)
+        inode, at = self._inodes.get(ports, ("", 0.0))
+        if not inode or now - at > MOMENT:
+            inode = self._inode(peer_port, own_port)
+            self._inodes[ports] = (inode, now)
+            if len(self._inodes) > REMEMBERED:
+                self._inodes.popitem(last=False)
         if not inode:
             return ""
         known = self._sockets.get(inode)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from poundlock.core import passages
 from poundlock.core.model import TIERS, Group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poundlock.core.model import Document, Family, Finding, Origin, Tier
+    from poundlock.core.model import Document, Family, Finding, Origin, Segment, Tier
 
 _HEIGHT: dict[Tier, int] = {tier: height for height, tier in enumerate(TIERS)}
 
@@ -56,9 +57,13 @@ def groups(
 
 def _tiers(findings: Sequence[Finding], document: Document, unknown: Tier) -> list[tuple[Tier, str]]:
     found = [(finding.tier, f"{finding.kind} is {finding.tier}") for finding in findings]
-    if any(segment.opaque and segment.kind == "file" for segment in document.segments):
+    if passages.some(document, "unread file", _is_unread):
         found.append((unknown, f"a file that can't be read counts as {unknown}"))
     return found
+
+
+def _is_unread(segment: Segment) -> bool:
+    return segment.opaque and segment.kind == "file"
 
 
 def _group(key: tuple[Family, str, Tier, Origin, bool], members: Sequence[Finding]) -> Group:

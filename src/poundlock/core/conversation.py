@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from poundlock.core import surrogates
 from poundlock.core.json_levels import JsonLevels, plain_value
 from poundlock.core.known_values import KnownValues, Span
-from poundlock.core.model import Value
+from poundlock.core.model import Passage, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from poundlock.core.detect.engine import Detector
-    from poundlock.core.model import Document, Family, Finding, Match, Passage, ScopeKey, Segment, Surrogate
+    from poundlock.core.model import Document, Family, Finding, Match, ScopeKey, Segment, Surrogate
 
 SHORTEST_KNOWN = 6
 """Shorter values are not matched exactly: they stand in too many words by chance."""
@@ -279,6 +279,25 @@ class _Reading:
             self._matched(start + i, known) if _readable(segment) else NOTHING
             for i, segment in enumerate(passage.segments)
         )
+
+
+def joined(parts: list[Passage]) -> Passage:
+    """Give passages that follow one another as one, with what is remembered of each under the same scope."""
+    whole = Passage(tuple(segment for part in parts for segment in part.segments))
+    for salt in set.intersection(*(set(part.notes) for part in parts)):
+        notes = [part.notes[salt] for part in parts]
+        seen = _held(held for part, note in zip(parts, notes, strict=True) for held in _each(part, note.seen))
+        known = {note.known for note in notes}
+        if len(known) == 1:
+            matched = _held(held for part, note in zip(parts, notes, strict=True) for held in _each(part, note.matched))
+            _keep(whole, salt, Note(seen, known.pop(), seen if matched == seen else matched))
+        else:
+            _keep(whole, salt, Note(seen, b"", seen))
+    return whole
+
+
+def _each(passage: Passage, held: tuple[Seen, ...]) -> tuple[Seen, ...]:
+    return held or (NOTHING,) * len(passage.segments)
 
 
 def _readable(segment: Segment) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poundlock.core import sinks
+from poundlock.core import passages, sinks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,9 +48,8 @@ def labels(document: Document, findings: Sequence[Finding], before: Iterable[str
         found.add(PRIVATE)
     found.update(_OFFERED[kind] for kind in map(sinks.classify, document.tools) if kind in _OFFERED)
     if UNTRUSTED not in found:
-        last = max((segment.turn for segment in document.segments), default=0)
-        recent = (segment for segment in document.segments if not known or segment.turn >= last - 1)
-        if any(map(_is_untrusted, recent)):
+        since = passages.last_turn(document) - 1 if known else 0
+        if passages.some(document, "untrusted", _is_untrusted, since):
             found.add(UNTRUSTED)
     return tuple(sorted(found))
 

@@ -13,7 +13,7 @@ import msgspec
 from poundlock.core import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from poundlock.core.approvals import Standing
     from poundlock.core.detect.engine import Detector
@@ -80,17 +80,21 @@ class Segment(Value, frozen=True, kw_only=True):
 class Passage:
     """Segments that were read from the same bytes in the same place: the same object each time they come again.
 
-    `turn` is the last one of a segment that can be read, -1 if there is none. `notes` is what inspection remembers of
-    it, by what the outcome depends on besides; whoever holds the passage bounds it.
+    `last` is the last turn of its segments, `turn` the last one of a segment that can be read (-1 without one).
+    `notes` and `answers` are what inspection remembers of it: by what the outcome depends on besides, and by what was
+    asked of the segments alone.
     """
 
-    __slots__ = ("notes", "segments", "turn")
+    __slots__ = ("answers", "characters", "last", "notes", "segments", "turn")
 
     def __init__(self, segments: tuple[Segment, ...]) -> None:
         """Hold these segments; nothing is remembered of them yet."""
         self.segments = segments
         self.turn = max((each.turn for each in segments if each.text and not each.opaque), default=-1)
+        self.last = max((each.turn for each in segments), default=-1)
+        self.characters = sum(len(each.text) for each in segments)
         self.notes: dict[bytes, Any] = {}
+        self.answers: dict[str, bool] = {}
 
 
 class Document(Value, frozen=True, kw_only=True):
@@ -113,6 +117,11 @@ class Document(Value, frozen=True, kw_only=True):
     passages: tuple[tuple[int, Passage], ...] = ()
 
 
+def covers(held: Iterable[str], asked: str) -> bool:
+    """Tell whether one of the scopes held is the one asked for, or a wider one: `send` covers `send:openai`."""
+    return any(asked == scope or asked.startswith(f"{scope}:") for scope in held)
+
+
 class Reach(Value, frozen=True, kw_only=True):
     """What a tool or task may reach by its entry in the register. An empty list is no limit.
 
@@ -131,6 +140,7 @@ class Principal(Value, frozen=True, kw_only=True):
 
     `state` and `privilege` are of the tool's entry in the register, empty without one. `chain` are the tools that act
     for one another, the outermost first. `process` is what the gateway saw of a caller without a credential: a claim.
+    `repository` is where the task was opened, by its name.
     """
 
     human: str
@@ -146,6 +156,7 @@ class Principal(Value, frozen=True, kw_only=True):
     privilege: str = ""
     chain: tuple[str, ...] = ()
     process: str = ""
+    repository: str = ""
     reach: Reach = Reach()
 
     @property

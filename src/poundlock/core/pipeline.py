@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from poundlock.core import classify, conversation, flow, ruling, surrogates, transform
+from poundlock.core import classify, conversation, flow, passages, ruling, surrogates, transform
 from poundlock.core.approvals import Needs
 from poundlock.core.model import Decision, Document, Draft, Facts, FindingSummary, Rung, Value
 
@@ -138,8 +138,10 @@ def _newly(document: Document, findings: Sequence[Finding], refused: frozenset[s
     old as soon as the person has typed something after it: the session goes on without it (promise 11).
     """
     segments = document.segments
-    last_turn = max((segment.turn for segment in segments), default=0)
-    last_typed = max((i for i, s in enumerate(segments) if s.origin == "typed" and s.role == "user"), default=-1)
+    last_turn = passages.last_turn(document)
+    last_typed = -1
+    if refused:
+        last_typed = max((i for i, s in enumerate(segments) if s.origin == "typed" and s.role == "user"), default=-1)
     return tuple(
         segments[finding.segment].turn == last_turn
         and segments[finding.segment].role != "assistant"
@@ -212,7 +214,7 @@ def _body(
         "notes": list(document.notes),
         "sizes": {
             "segments": len(document.segments),
-            "characters": sum(len(segment.text) for segment in document.segments),
+            "characters": passages.characters(document),
         },
     }
 

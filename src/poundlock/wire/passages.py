@@ -11,10 +11,12 @@ from __future__ import annotations
 import bisect
 import weakref
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from poundlock.core import conversation
 from poundlock.core.model import Passage
 from poundlock.wire import body
 from poundlock.wire.body import parse
@@ -29,6 +31,11 @@ WORTHWHILE = 8192
 """Shorter bodies are read as a whole, in bytes."""
 BEGINNING = 1024
 """By so many bytes at its beginning a body is taken for one that comes again; a wrong guess costs time only."""
+
+UNSETTLED = 48
+"""Of so many items that came again one by one the older half is joined to one piece."""
+JOINED = 262_144
+"""Bytes of a piece that was joined, at most."""
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
@@ -73,21 +80,38 @@ class Calls:
 Name = tuple[Any, ...]
 
 
+class State(NamedTuple):
+    """How far a reader of messages is: the turn, whether the conversation has begun, and the texts that began it.
+
+    Of an item read before, `beginning` has only its own texts.
+    """
+
+    turn: int = 0
+    begun: bool = False
+    beginning: tuple[str, ...] = ()
+
+
 class Kept:
-    """A piece of a body as it was read: its segments, what the reader learned besides, its bytes as they are sent."""
+    """A piece of a body as it was read: its segments, what the reader learned besides, its bytes as they are sent.
+
+    A piece is a member, an item of the list, or several items that follow one another (`count`). `settled` items stay
+    as they are: they were joined, or are too large for it.
+    """
 
     __slots__ = (
         "__weakref__",
         "_changed",
-        "_holder",
         "_plain",
         "asked",
         "cost",
+        "count",
         "learned",
         "name",
         "passage",
+        "settled",
         "slots",
         "told",
+        "trees",
         "where",
         "written",
     )
@@ -95,11 +119,11 @@ class Kept:
     def __init__(
         self, name: Name, holder: list[Any], passage: Passage, slots: Sequence[Slot], calls: Calls, learned: Any
     ) -> None:
-        """Keep the tree, the only item of `holder`, with what was read from it.
+        """Keep the trees in `holder` with what was read from them.
 
         `name` is whose it is, all else that the outcome depends on, and the bytes that it came in.
         """
-        self._holder = holder
+        self.trees = holder
         self._plain = b""
         self._changed: tuple[Mapping[int, str], bytes] | None = None
         self.name = name
@@ -110,6 +134,8 @@ class Kept:
         self.told = calls.told
         self.asked = calls.asked
         self.learned = learned
+        self.count = len(holder)
+        self.settled = self.count > 1
         # Its bytes twice, as they came and as they are sent; its texts; what each segment and its slot take.
         texts = sum(len(each.text) * (1 if each.text.isascii() else 4) for each in passage.segments)
         self.cost = 1000 + 2 * len(self.written) + texts + 800 * len(passage.segments)
@@ -123,8 +149,24 @@ class Kept:
             self._changed = texts, self._encode(texts)
         return self._changed[1]
 
+    def joined(self, others: list[Kept], separator: bytes) -> Kept | None:
+        """Give this item and those that follow it as one piece, None where one of them is no object."""
+        parts = [self, *others]
+        trees = [tree for part in parts for tree in part.trees]
+        if not all(isinstance(tree, dict) for tree in trees):
+            return None  # the text of a bare string stands in the holder itself
+        calls = Calls()
+        for part in parts:
+            calls.asked |= {call: tool for call, tool in part.asked.items() if call not in calls.told}
+            calls.told |= part.told
+        last: State = parts[-1].learned
+        learned = last._replace(beginning=tuple(text for part in parts for text in part.learned.beginning))
+        name = (self.name[0], self.where, separator.join([part.written for part in parts]))
+        slots = [slot for part in parts for slot in part.slots]
+        return Kept(name, trees, conversation.joined([part.passage for part in parts]), slots, calls, learned)
+
     def _encode(self, texts: Mapping[int, str]) -> bytes:
-        return body.encode(self._holder, self.passage.segments, self.slots, texts)[1:-1]
+        return body.encode(self.trees, self.passage.segments, self.slots, texts)[1:-1]
 
 
 class Past(NamedTuple):
@@ -202,8 +244,8 @@ class Shelf(NamedTuple):
     store: Passages
     owner: str
 
-    def opened(self, data: bytes, listed: str, members: tuple[str, ...] = ()) -> Opened | None:
-        """Give a body's members, if a body began like it before; `listed` is a list, read item by item.
+    def opened(self, form: str, data: bytes, listed: str, members: tuple[str, ...] = ()) -> Opened | None:
+        """Give a body's members, if one of the same `form` began like it before; `listed` is read item by item.
 
         That one and the other `members` are not decoded yet. None is given for whatever is not as it should be, too:
         then the body is read as a whole, and refused if need be.
@@ -212,13 +254,13 @@ class Shelf(NamedTuple):
         """
         if len(data) < WORTHWHILE:
             return None
-        name = (self.owner, listed, hash(data[:BEGINNING]))
+        name = (self.owner, form, hash(data[:BEGINNING]))
         try:
             past = self.store.past(name)
         except KeyError:
             self.store.passed(name, None)
             return None
-        known, rest = _parted(data, past)
+        known, rest = _parted(data, past, self.store)
         raws = _members.decode(rest)
         found = raws.get(listed)
         if found is None or bytes(memoryview(found)[:1]) != b"[":
@@ -228,11 +270,11 @@ class Shelf(NamedTuple):
             return None
         tree = {each: None if each == listed or each in members else parse(raw) for each, raw in raws.items()}
         return Opened(
-            self, name, listed, tree, raws, [*known, *new], _Source(rest, past if known else None, len(known))
+            self.store, name, listed, tree, raws, [*known, *new], _Source(rest, past if known else None, len(known))
         )
 
 
-def _parted(data: bytes, past: Past | None) -> tuple[list[Kept], bytes]:
+def _parted(data: bytes, past: Past | None, store: Passages) -> tuple[list[Kept], bytes]:
     """Give the items at the beginning of the list that stood there before, and the body with a mark in their place.
 
     The mark is a value where values stood: the body with it is JSON if, and only if, the body is, and means the same
@@ -246,7 +288,7 @@ def _parted(data: bytes, past: Past | None) -> tuple[list[Kept], bytes]:
     separator = past.separator
     for item in past.items:
         kept = item()
-        if kept is None or not data.startswith(kept.written, at):
+        if kept is None or not data.startswith(kept.written, at) or not store.touch(kept):
             break
         known.append(kept)
         end = at + len(kept.written)
@@ -273,7 +315,7 @@ class Opened:
 
     def __init__(
         self,
-        shelf: Shelf,
+        store: Passages,
         name: Name,
         listed: str,
         tree: dict[str, Any],
@@ -284,51 +326,66 @@ class Opened:
         """Hold the body's tree, without what is not decoded yet, and the list's items."""
         self.tree = tree
         self.items = items
-        self._store, self._owner = shelf
+        self._store = store
         self._name = name
+        self._owner, self._form = name[:2]
         self._listed = listed
         self._raws = raws
         self._source = source
         self._members: dict[str, int] = {}
         self._kept: list[tuple[int, Kept]] = []
 
-    def read(
-        self, where: Name, item: Kept | msgspec.Raw, gather: Gatherer, calls: Calls, reader: Callable[[list[Any]], Any]
-    ) -> Any:
-        """Read one item, or take what was read from it; give what the reader learned of it besides.
+    def messages(self, gather: Gatherer, calls: Calls, reader: Callable[[int, State, list[Any]], State]) -> State:
+        """Read the list's items, or take what was read from them; give the state at the end.
 
-        `where` is all that the outcome depends on besides the item's bytes and the calls that it asks for. `reader`
-        takes a list with the item's tree alone. Raises: `ClientFault`, `ValueError`, `RecursionError`.
+        `reader` takes an item's index, the state before it and a list with its tree alone; these and the calls that it
+        asks for are all that the outcome may depend on. It gives the state after the item.
+
+        Raises: `ClientFault`, `ValueError`, `RecursionError`.
         """
-        start = len(gather.segments)
-        kept: Kept | None
-        if isinstance(item, Kept):
-            kept = item if item.where == where and self._store.touch(item) else None
-            written = item.written
-        else:
-            written = bytes(item)
-            kept = self._store.get((self._owner, where, written))
-        if kept is not None and calls.repeat(kept):
-            gather.segments += kept.passage.segments
-            gather.slots += kept.slots
-        else:
-            calls.begin()
-            holder = [parse(written)]
-            learned = reader(holder)
-            passage = Passage(tuple(gather.segments[start:]))
-            kept = Kept((self._owner, where, written), holder, passage, gather.slots[start:], calls, learned)
-            self._store.put(kept)
-        self._kept.append((start, kept))
-        return kept.learned
+        index, state, beginning = 0, State(), list[str]()
+        for item in self.items:
+            where = (self._form, index, state.turn, state.begun)
+            read = partial(reader, index, state)
+            state = self._read(where, item, gather, calls, read)
+            beginning += state.beginning
+            index += self._kept[-1][1].count
+        return state._replace(beginning=tuple(beginning))
 
-    def member(self, where: Name, gather: Gatherer, calls: Calls, reader: Callable[[list[Any]], Any]) -> Any:
-        """Read a member, whose name ends `where`, like an item; give what the reader learned of it."""
-        name = where[-1]
+    def member(self, name: str, gather: Gatherer, calls: Calls, reader: Callable[[list[Any]], Any]) -> Any:
+        """Read a member like an item, if it is there; give what the reader learned of it."""
         raw = self._raws.get(name)
         if raw is None:
             return None
         self._members[name] = len(self._kept)
-        return self.read(where, raw, gather, calls, reader)
+        return self._read((self._form, name), raw, gather, calls, reader)
+
+    def _read(
+        self, where: Name, piece: Kept | msgspec.Raw, gather: Gatherer, calls: Calls, reader: Callable[[list[Any]], Any]
+    ) -> Any:
+        start = len(gather.segments)
+        kept: Kept | None
+        if isinstance(piece, Kept):
+            # INVARIANT: the pieces before it are the same, too, and so is all that follows from them.
+            if piece.where != where or not calls.repeat(piece):
+                raise ValueError("what is remembered of a body does not fit it")
+            kept = piece
+        else:
+            written = bytes(piece)
+            kept = self._store.get((self._owner, where, written))
+            if kept is None or not calls.repeat(kept):
+                calls.begin()
+                holder = [parse(written)]
+                learned = reader(holder)
+                passage = Passage(tuple(gather.segments[start:]))
+                kept = Kept((self._owner, where, written), holder, passage, gather.slots[start:], calls, learned)
+                self._store.put(kept)
+                self._kept.append((start, kept))
+                return kept.learned
+        gather.segments += kept.passage.segments
+        gather.slots += kept.slots
+        self._kept.append((start, kept))
+        return kept.learned
 
     def body(self, gather: Gatherer, document: Document) -> PassageBody:
         """Give the decoded body with what was gathered; `document` has all but its segments."""
@@ -349,7 +406,7 @@ class Opened:
             # Items that are parted otherwise are left out; those before them stay.
             if new and found != b"[" + past.separator.join([_MARK, *new]) + b"]":
                 refs = []
-            self._store.passed(self._name, Past(past.head, past.separator, past.items[:known] + refs))
+            self._store.passed(self._name, Past(past.head, past.separator, self._settled(items[:known], past) + refs))
             return
         separator = next((each for each in _SEPARATORS if found == b"[" + each.join(new) + b"]"), None)
         at = data.find(found[:BEGINNING])
@@ -360,6 +417,30 @@ class Opened:
         marked = _members.decode(head + _MARK + data[at + len(found) - 1 :])
         if bytes(marked.get(self._listed, b"")) == b"[" + _MARK + b"]":
             self._store.passed(self._name, Past(head, separator, refs))
+
+    def _settled(self, items: list[Kept], past: Past) -> list[weakref.ref[Kept]]:
+        """Give the items with those that have come again for a while joined: there is less to go through."""
+        loose = next((at for at in range(len(items) - 1, -1, -1) if items[at].settled), -1) + 1
+        if len(items) - loose < UNSETTLED:
+            return past.items[: len(items)]
+        refs = past.items[:loose]
+        at, end = loose, loose + UNSETTLED // 2
+        while at < end:
+            after = at + 1
+            size = len(items[at].written)
+            while after < end and size + len(items[after].written) <= JOINED:
+                size += len(items[after].written)
+                after += 1
+            whole = items[at].joined(items[at + 1 : after], past.separator) if after > at + 1 else None
+            if whole is None:
+                for item in items[at:after]:
+                    item.settled = True
+                refs += past.items[at:after]
+            else:
+                self._store.put(whole)
+                refs.append(weakref.ref(whole))
+            at = after
+        return refs + past.items[end : len(items)]
 
 
 class PassageBody:

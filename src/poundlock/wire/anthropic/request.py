@@ -8,14 +8,13 @@ then the rest. This module must never judge a text, and never leave a string out
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from poundlock.core.model import Document, Origin
 from poundlock.wire import body
 from poundlock.wire.anthropic.answer import is_call
 from poundlock.wire.body import Gatherer, Voice, words
-from poundlock.wire.passages import Calls
+from poundlock.wire.passages import Calls, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +93,7 @@ def read(operation: str, data: bytes, headers: Mapping[str, str], shelf: Shelf |
     """Decode the body of a request; messages that are on the `shelf` are not read again. Raises: `ClientFault`."""
     if shelf is not None:
         try:
-            if (opened := shelf.opened(data, "messages", ("tools", "system"))) is not None:
+            if (opened := shelf.opened("anthropic", data, "messages", ("tools", "system"))) is not None:
                 return _Reader(opened.tree, opened).read(operation, headers, ())
         except (ValueError, RecursionError):  # read as a whole, it is put right, or refused with a reason
             pass
@@ -118,7 +117,8 @@ class _Reader:
         done = {"tools", "system", "messages", "model", "metadata", "mcp_servers"}
         tools, beginning = self._tools(), self._system()
         if self._opened is not None:
-            self._again(self._opened)
+            state = self._opened.messages(gather, self._calls, self._learned)
+            self._turn, self._first = state.turn, next(iter(state.beginning), "")
         elif "messages" in tree:
             self._messages(tree["messages"])
         self._model()
@@ -148,7 +148,7 @@ class _Reader:
             return tuple(name for name in names if name)
 
         if self._opened is not None:
-            return self._opened.member(("anthropic", "tools"), self._gather, self._calls, reader) or ()
+            return self._opened.member("tools", self._gather, self._calls, reader) or ()
         return reader(self._tree, "tools") if "tools" in self._tree else ()
 
     def _system(self) -> list[str]:
@@ -163,7 +163,7 @@ class _Reader:
             return [text for text in (_string(block, "text") for block in blocks) if not _ATTRIBUTION.fullmatch(text)]
 
         if self._opened is not None:
-            return self._opened.member(("anthropic", "system"), self._gather, self._calls, reader) or []
+            return self._opened.member("system", self._gather, self._calls, reader) or []
         return reader(self._tree, "system") if "system" in self._tree else []
 
     def _messages(self, messages: Any) -> None:
@@ -173,20 +173,11 @@ class _Reader:
         for index in range(len(messages)):
             self._message(messages, index, index)
 
-    def _again(self, opened: Opened) -> None:
-        """Read the messages, each of which may have been read before."""
-        for index, item in enumerate(opened.items):
-            begun = bool(self._first)
-            where = ("anthropic", index, self._turn, begun)
-            self._turn, first = opened.read(where, item, self._gather, self._calls, partial(self._learned, index))
-            if not begun:
-                self._first = first
-
-    def _learned(self, index: int, holder: list[Any]) -> tuple[int, str]:
-        """Read a message; give the turn after it, and the conversation's first typed text if it is in this one."""
-        begun = bool(self._first)
+    def _learned(self, index: int, state: State, holder: list[Any]) -> State:
+        """Read a message in this state."""
+        self._turn, self._first = state.turn, "-" if state.begun else ""
         self._message(holder, 0, index)
-        return self._turn, "" if begun else self._first
+        return State(self._turn, bool(self._first), () if state.begun or not self._first else (self._first,))
 
     def _message(self, holder: list[Any], key: int, index: int) -> None:
         """Read `holder[key]`, the message that stands at `index`."""

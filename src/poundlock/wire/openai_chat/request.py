@@ -8,14 +8,13 @@ This module must never judge a text, and never leave a string out that is not a 
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from poundlock.core.errors import ClientFault
 from poundlock.core.model import Document, Origin
 from poundlock.wire import body
 from poundlock.wire.body import Gatherer, Voice, words
-from poundlock.wire.passages import Calls
+from poundlock.wire.passages import Calls, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +50,7 @@ def read(operation: str, data: bytes, headers: Mapping[str, str], shelf: Shelf |
     """Decode the body of a request; messages that are on the `shelf` are not read again. Raises: `ClientFault`."""
     if shelf is not None and operation == "chat.completions":
         try:
-            if (opened := shelf.opened(data, "messages", ("tools", "functions"))) is not None:
+            if (opened := shelf.opened("openai", data, "messages", ("tools", "functions"))) is not None:
                 return _Reader(opened.tree, opened).read(operation, headers, ())
         except (ValueError, RecursionError):  # read as a whole, it is put right, or refused with a reason
             pass
@@ -77,7 +76,8 @@ class _Reader:
         done = {"tools", "functions", "messages", "input", "logit_bias"}
         tools = (*self._tools("tools", rest), *self._tools("functions", rest))
         if self._opened is not None:
-            self._again(self._opened)
+            state = self._opened.messages(gather, self._calls, self._learned)
+            self._turn, self._begun, self._beginning = state.turn, state.begun, [*state.beginning]
         elif operation == "chat.completions":
             self._messages()
         elif "messages" in tree:
@@ -117,7 +117,7 @@ class _Reader:
             return tuple(name for name in names if name)
 
         if self._opened is not None:
-            return self._opened.member(("openai", member), self._gather, self._calls, reader) or ()
+            return self._opened.member(member, self._gather, self._calls, reader) or ()
         return reader(self._tree, member) if member in self._tree else ()
 
     def _messages(self) -> None:
@@ -129,20 +129,11 @@ class _Reader:
         for index in range(len(messages)):
             self._message(messages, index, index)
 
-    def _again(self, opened: Opened) -> None:
-        """Read the messages, each of which may have been read before."""
-        for index, item in enumerate(opened.items):
-            where = ("openai", index, self._turn, self._begun)
-            learned = opened.read(where, item, self._gather, self._calls, partial(self._learned, index))
-            self._turn, self._begun, beginning = learned
-            self._beginning += beginning
-
-    def _learned(self, index: int, holder: list[Any]) -> tuple[int, bool, list[str]]:
-        """Read a message; give the turn after it, whether the conversation has begun, and how it does in this one."""
-        before, self._beginning = self._beginning, []
+    def _learned(self, index: int, state: State, holder: list[Any]) -> State:
+        """Read a message in this state."""
+        self._turn, self._begun, self._beginning = state.turn, state.begun, []
         self._message(holder, 0, index)
-        found, self._beginning = self._beginning, before
-        return self._turn, self._begun, found
+        return State(self._turn, self._begun, tuple(self._beginning))
 
     def _message(self, holder: list[Any], key: int, index: int) -> None:
         """Read `holder[key]`, the message that stands at `index`."""
