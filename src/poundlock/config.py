@@ -227,6 +227,21 @@ DEFAULT_PROVIDERS: dict[str, Provider] = {
     "gemini": Provider(upstream="https://generativelanguage.googleapis.com", format="gemini", vendor="google"),
     # Without a format: the same server speaks other providers' formats under /v1.
     "ollama": Provider(upstream="http://127.0.0.1:11434", vendor="ollama", local=True),
+    # They speak OpenAI's format; as their own documentation has it, November 2026.
+    "mistral": Provider(upstream="https://api.mistral.ai", format="openai"),
+    "codestral": Provider(upstream="https://codestral.mistral.ai", format="openai", vendor="mistral"),
+    "deepseek": Provider(upstream="https://api.deepseek.com", format="openai"),
+    "xai": Provider(upstream="https://api.x.ai", format="openai"),
+    "groq": Provider(upstream="https://api.groq.com/openai", format="openai"),
+    "openrouter": Provider(upstream="https://openrouter.ai/api", format="openai"),
+    "together": Provider(upstream="https://api.together.xyz", format="openai"),
+    "fireworks": Provider(upstream="https://api.fireworks.ai/inference", format="openai"),
+    "cerebras": Provider(upstream="https://api.cerebras.ai", format="openai"),
+    "qwen": Provider(upstream="https://dashscope.aliyuncs.com/compatible-mode", format="openai", vendor="alibaba"),
+    "qwen-intl": Provider(
+        upstream="https://dashscope-intl.aliyuncs.com/compatible-mode", format="openai", vendor="alibaba"
+    ),
+    "moonshot": Provider(upstream="https://api.moonshot.ai", format="openai"),
 }
 
 

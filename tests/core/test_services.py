@@ -1,9 +1,11 @@
 """Which hosts are AI services: exactly those of the table."""
 
 from importlib import resources
+from urllib.parse import urlsplit
 
 import pytest
 
+from poundlock.config import DEFAULT_PROVIDERS
 from poundlock.core.errors import ConfigFault
 from poundlock.core.services import Service, Services
 
@@ -74,6 +76,17 @@ def test_a_table_that_is_wrong_is_refused(text):
     """A host that would catch too much, twice the same, or what nobody knows."""
     with pytest.raises(ConfigFault):
         Services.load(text)
+
+
+def test_a_built_in_provider_is_where_the_table_says():
+    """A request that was made for one host never goes to another one of the same vendor."""
+    shipped = Services.load((resources.files("poundlock.core") / "data" / "services.toml").read_text())
+    for name, provider in DEFAULT_PROVIDERS.items():
+        if provider.local:
+            continue
+        parts = urlsplit(provider.upstream)
+        service = shipped.find(parts.hostname)
+        assert (service.provider, service.hosts, service.prefix) == (name, (parts.hostname,), parts.path)
 
 
 def test_the_shipped_table_holds():
