@@ -237,6 +237,7 @@ class Callers:
             state=tool.state if tool else "",
             privilege=tool.privilege if tool else "",
             chain=task.chain,
+            repository=task.repository,
             reach=tasks.reach(task, [standing.tool for standing in standings]),
         )
 

@@ -253,6 +253,7 @@ class Exchange:
             issued={**(issued or {}), **{surrogate.text: surrogate for surrogate in remembered.issued}},
             refused=remembered.refused,
             labels=tuple(sorted(remembered.labels)),
+            repository=principal.repository,
             standing=self.desk.standing(principal, conversation, destination),
             local=self._destination(inside, body.document) if inside else None,
             mode=taken.mode,

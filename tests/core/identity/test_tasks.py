@@ -8,8 +8,8 @@ import pytest
 from poundlock.core.errors import ClientFault
 from poundlock.core.identity import tasks
 from poundlock.core.identity.registry import Person, Tool
-from poundlock.core.identity.tasks import DEPTH, Standing, Task, covers, narrowed, reach, refused, scopes
-from poundlock.core.model import TIERS, Reach
+from poundlock.core.identity.tasks import DEPTH, Standing, Task, narrowed, reach, refused, scopes
+from poundlock.core.model import TIERS, Reach, covers
 
 NOW = 1_800_000_000_000_000_000
 HOUR = 3_600_000_000_000

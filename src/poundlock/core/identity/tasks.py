@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from poundlock.core.errors import ClientFault
 from poundlock.core.identity.registry import GRACE, Person, Refusal, Tool, person_refused, tool_refused
-from poundlock.core.model import TIERS, Reach, Tier, Value
+from poundlock.core.model import TIERS, Reach, Tier, Value, covers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,11 +88,6 @@ class Standing(Value, frozen=True, kw_only=True):
     owner: Person | None = None
     person: Person | None = None
     everybody: Person | None = None
-
-
-def covers(held: Iterable[str], asked: str) -> bool:
-    """Tell whether one of the scopes held is the one asked for, or a wider one: `send` covers `send:openai`."""
-    return any(asked == scope or asked.startswith(f"{scope}:") for scope in held)
 
 
 def scopes(texts: Iterable[str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from poundlock.core.model import (
     Origin,
     Principal,
     Profile,
+    Reach,
     Rung,
     Sink,
     Tier,
@@ -40,6 +41,12 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class _Tool(_Row, frozen=True, kw_only=True):
     name: str = "claude-code"
     registered: bool = True
+    destinations: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    max_tier: Tier = "restricted"
+    scopes: tuple[str, ...] = ()
 
 
 class _To(_Row, frozen=True, kw_only=True):
@@ -172,7 +179,12 @@ def facts_of(case: Case) -> Facts:
     )
     return Facts(
         principal=Principal(
-            human=said.human, team=said.team, tool=said.tool.name, tool_claimed=not said.tool.registered
+            human=said.human,
+            team=said.team,
+            tool=said.tool.name,
+            tool_claimed=not said.tool.registered,
+            scopes=said.tool.scopes,
+            reach=Reach(**{name: getattr(said.tool, name) for name in Reach.__struct_fields__}),
         ),
         destination=Destination(
             name=said.to.vendor,

@@ -130,7 +130,7 @@ class Policies:
         principal = entities_of.person(frame.principal)
         try:
             shared = self._frames.get(frame, lambda: self._entities(entities_of.exchange(frame)))
-            entities = shared.with_added_json_str(_json(entities_of.called(frame)), self._schema)
+            entities = shared.with_added_json_str(_json(entities_of.called(frame, action)), self._schema)
             context = _json(entities_of.call(action))
         except ValueError:
             climb = ladder.Climb(rung=Rung.BLOCKED, errors=("the facts do not fit the schema",))

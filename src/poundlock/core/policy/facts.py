@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from poundlock.core.policy import grants
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -76,7 +78,8 @@ def exchange(facts: Facts) -> list[Tree]:
 
 def parts(facts: Facts, wanted: Mapping[str, Group | None]) -> list[Tree]:
     """Give the entities of these parts by name; None is the document as a whole, with the totals of its groups."""
-    return [_document(name, facts) if group is None else _group(name, group) for name, group in wanted.items()]
+    who = facts.principal
+    return [_document(name, facts) if group is None else _group(name, group, who) for name, group in wanted.items()]
 
 
 def surrogate(principal: Principal, destination: Destination, kind: str) -> list[Tree]:
@@ -90,9 +93,10 @@ def sink(where: Sink) -> Tree:
     return {"sink": entity("SinkKind", where.kind), "tool": where.tool, "network": where.network}
 
 
-def called(facts: Facts) -> list[Tree]:
+def called(facts: Facts, action: Action) -> list[Tree]:
     """Give the part that a tool call is: of a kind of its own, in the exchange whose answer holds it."""
     row = _document(CALL, facts)
+    row["attrs"]["granted"] = grants.calls(facts.principal, action.tool, action.server)
     row["parents"] = [entity("Kind", CALL)]
     return [row]
 
@@ -150,6 +154,9 @@ def _tool(principal: Principal) -> Tree:
     attributes = {
         "registered": not principal.tool_claimed and principal.tool not in _UNKNOWN,
         "owner": principal.owner,
+        "state": principal.state,
+        "privilege": principal.privilege,
+        "delegated": len(principal.chain) > 1,
     }
     return _row("Tool", principal.tool or UNREGISTERED, attributes, [])
 
@@ -179,12 +186,13 @@ def _document(name: str, facts: Facts) -> Tree:
         "count": sum(group.count for group in facts.groups),
         "values": sum(group.values for group in facts.groups),
         "confidence": 100,
+        "granted": grants.reaches(facts.principal, facts.destination.name, facts.repository),
         "exchange": _EXCHANGE,
     }
     return _row("Part", name, attributes, [entity("Kind", DOCUMENT)])
 
 
-def _group(name: str, group: Group) -> Tree:
+def _group(name: str, group: Group, principal: Principal) -> Tree:
     attributes = {
         "tier": entity("Tier", group.tier),
         "origin": entity("Origin", group.origin),
@@ -192,6 +200,7 @@ def _group(name: str, group: Group) -> Tree:
         "count": group.count,
         "values": group.values,
         "confidence": group.confidence,
+        "granted": grants.handles(principal, group.kind, group.family, group.tier),
         "exchange": _EXCHANGE,
     }
     return _row("Part", name, attributes, within(group.kind, group.family))
