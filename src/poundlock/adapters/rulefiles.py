@@ -65,6 +65,11 @@ def load_rules(extra: Iterable[Path | str] = ()) -> tuple[Rule, ...]:
     return _parse(_content(rule_files(extra)))
 
 
+def own_rules(files: Iterable[Path | str]) -> tuple[Rule, ...]:
+    """Read and parse these rule files alone. Raises: `ConfigFault`."""
+    return _parse(_content(rule_files(files)[len(rule_files()) :]))
+
+
 def _parse(contents: list[tuple[str, bytes]]) -> tuple[Rule, ...]:
     import tomllib  # noqa: PLC0415 (only where there is no cache)
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "detect": ("detect", "search texts (NDJSON in, NDJSON out)"),
     "redact": ("redact", "make a text safe (text in, text out)"),
     "protect": ("protect", "register values that must not leave"),
+    "rule": ("rule", "write, prove and explain rules of your own"),
     "rules": ("rules", "list the detection rules"),
     "explain": ("explain", "say why a decision was made"),
     "approve": ("approve", "see what waits for a person, and answer it"),
