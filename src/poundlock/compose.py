@@ -16,6 +16,7 @@ from poundlock.adapters.credentials import Credentials
 from poundlock.adapters.documents.process import DocumentReader
 from poundlock.adapters.heads import HeadFile
 from poundlock.adapters.knownfile import KnownFile
+from poundlock.adapters.mcpfile import McpFile
 from poundlock.adapters.processes import LocalProcesses
 from poundlock.adapters.sqlite import ApprovalFile, Identities, ProofFile, Questions, SqliteStore
 from poundlock.adapters.upstream import HttpUpstream
@@ -25,6 +26,7 @@ from poundlock.core.identity import registry
 from poundlock.core.model import Snapshot
 from poundlock.gateway.attachments import Attachments
 from poundlock.gateway.auth import Callers
+from poundlock.gateway.mcp_session import Session
 from poundlock.gateway.snapshot import Snapshots
 from poundlock.gateway.sockets import SocketExchange
 from poundlock.wire.passages import Passages
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from poundlock.adapters import tokens
     from poundlock.config import Settings
     from poundlock.core.detect.known import Known
+    from poundlock.core.mcp import Server
+    from poundlock.core.model import Principal
     from poundlock.ports import Clock
 
 
@@ -151,6 +155,49 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Clock]
         yield store, clock
     finally:
         await store.close()
+
+
+def mcp_servers(settings: Settings) -> McpFile:
+    """Give the register of MCP servers. Raises `ConfigFault`."""
+    folder = places.state_folder(settings)
+    master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+    return McpFile(places.mcp(folder), master)
+
+
+class McpLine:
+    """What sessions with MCP servers share in one process; the store is to be opened before one begins."""
+
+    def __init__(self, settings: Settings, store: SqliteStore | None = None) -> None:
+        """Join the parts, on a store that is there already or one of its own. Raises `ConfigFault`."""
+        folder = places.state_folder(settings)
+        master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+        self._clock = SystemClock()
+        self.store = store or SqliteStore(
+            places.database(folder),
+            master,
+            heads=HeadFile(places.heads(settings, folder)),
+            clock=self._clock,
+            head_every=settings.audit.head_every,
+        )
+        self.servers = McpFile(places.mcp(folder), master)
+        self.identity = callers(settings, folder, master, self.store, self._clock)
+        self.snapshots = Snapshots(lambda: snapshot(settings), lambda: _stamp(settings))
+        self._memo = Memo(settings.gateway.memo_bytes // 4)
+
+    def session(self, server: Server, principal: Principal, name: str) -> Session:
+        """Begin a session of this caller with this server."""
+        return Session(
+            server,
+            principal,
+            name=name,
+            snapshots=self.snapshots,
+            vault=self.store,
+            log=self.store,
+            servers=self.servers,
+            clock=self._clock,
+            memo=self._memo,
+            new_id=lambda: uuid.uuid4().hex[:16],
+        )
 
 
 def exchange(settings: Settings) -> tuple[SocketExchange, SqliteStore]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from poundlock.core.approvals import Approval, Wait, Waiting
     from poundlock.core.identity.registry import Person, Refusal, Seen
     from poundlock.core.identity.tasks import Standing
+    from poundlock.core.mcp import Pin, Server
     from poundlock.core.model import Draft, Principal, Record, ScopeKey, Surrogate
 
 
@@ -54,6 +55,16 @@ class Vault(Protocol):
 
     async def remembered(self, scope: str, conversation: str) -> Remembered:
         """Give what this conversation has issued and been refused."""
+
+    async def known(self, scope: str, texts: tuple[str, ...]) -> tuple[Surrogate, ...]:
+        """Give those of these surrogates that were issued to this scope, whatever the conversation."""
+
+
+class Servers(Protocol):
+    """The register of MCP servers."""
+
+    def pinned(self, name: str, pins: Mapping[str, Pin]) -> Server:
+        """Keep how a server's tools now stand, durably, and give the server. Raises: `Fault`."""
 
 
 class AuditLog(Protocol):

@@ -77,6 +77,11 @@ def known(folder: Path) -> Path:
     return folder / "known.sealed"
 
 
+def mcp(folder: Path) -> Path:
+    """Give the path of the register of MCP servers in the state folder."""
+    return folder / "mcp.sealed"
+
+
 def heads(settings: config.Settings, folder: Path) -> Path:
     """Give the second place for signed heads."""
     return Path(settings.audit.heads).expanduser() if settings.audit.heads else folder / "heads.jsonl"

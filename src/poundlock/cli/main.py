@@ -31,6 +31,7 @@ COMMANDS = {
     "rules": ("rules", "list the detection rules"),
     "explain": ("explain", "say why a decision was made"),
     "approve": ("approve", "see what waits for a person, and answer it"),
+    "mcp": ("mcp", "put MCP servers behind the gate"),
     "policy": ("policy", "check, test and show the policies"),
     "tools": ("tools", "keep the register of tools: owners, limits, reviews"),
     "tasks": ("tasks", "show tasks: what they may do, did and cost"),

@@ -92,6 +92,16 @@ class Reading:
             connection.execute("COMMIT")
         return last, key, issued, [fingerprint for (fingerprint,) in refused]
 
+    def issued(self, scope: str, texts: tuple[str, ...]) -> list[Sealed]:
+        """Give the sealed surrogates of a scope with these texts. Raises `sqlite3.Error`."""
+        found: list[Sealed] = []
+        for text in texts:
+            found += self._connection.execute(
+                "SELECT surrogate, kind, fingerprint, sealed FROM vault WHERE scope = ? AND surrogate = ?",
+                (scope, text),
+            ).fetchall()
+        return found
+
     def nothing(self, scope: str, conversation: str, after: int) -> tuple[int, bytes | None] | None:
         """Give the last record's place and the scope's sealed key; None if a conversation has more after `after`.
 

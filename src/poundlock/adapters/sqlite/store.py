@@ -184,6 +184,14 @@ class SqliteStore:
         entry.seq = max(entry.seq, seq)
         return entry.remembered()
 
+    async def known(self, scope: str, texts: tuple[str, ...]) -> tuple[Surrogate, ...]:
+        """Give those of these surrogates that were issued to this scope, whatever the conversation. Raises: `Fault`."""
+        rows = await self._read(lambda: self._reader.issued(scope, texts))
+        if not rows:
+            return ()
+        _, sealing = await self._sealing(scope)
+        return tuple(await self._read(lambda: [sealing.unseal(*row) for row in rows]))
+
     def _nothing(self, scope: str, conversation: str, after: int) -> tuple[int, bytes | None] | None:
         """Look whether a conversation has nothing new, as most have; None where it has, or where a look can't tell."""
         try:
