@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -18,38 +19,53 @@ from tests.gateway.running import PLAIN, Gate, running, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SLOWLY: dict[str, Any] = {
     "rules": [{"anywhere": "slowly", "blocks": [{"text": "y" * 9}], "endless": {"how": "events", "pause": 0.05}}],
     **PLAIN,
 }
-TASK = "aaaaaaaaaaaa"
-CHILD = "bbbbbbbbbbbb"
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
+class Opened(NamedTuple):
+    """A task and a sub-agent's under it, with their credentials, of a tool and a person of their own."""
+
+    task: str
+    child: str
+    tool: str
+    human: str
+    tokens: tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     """Give a gateway of two workers whose provider streams without end when asked to go slowly."""
-    with running(tmp_path, workers=2) as gate:
+    with running(tmp_path_factory.mktemp("revocation"), workers=2) as gate:
         gate.mock.play(SLOWLY)
         yield gate
 
 
-def opened(gate: Gate, *, tool: str = "claude-code", id: str = TASK) -> tuple[str, str]:  # noqa: A002 (as records say)
-    """Open a task and a sub-agent's under it in the gateway's register, and give both credentials."""
-    tokens = fresh(), fresh()
+@pytest.fixture
+def gate(shared: Gate) -> Iterator[Gate]:
+    """Give that gateway, and let everything in again afterwards."""
+    yield shared
+    shared.command("revoke", "--all", "--lift")
+
+
+def opened(gate: Gate) -> Opened:
+    """Open a task and a sub-agent's in the gateway's register."""
+    name = uuid.uuid4().hex[:11]
+    made = Opened(f"{name}a", f"{name}b", f"tool-{name}", f"person-{name}", (fresh(), fresh()))
 
     async def work() -> None:
         async with compose.identities(config.load(gate.config.read_text())) as known:
             now = known.now()
-            await known.keep_tool(Tool(id=tool, owner="ada", state="active"), new=True)
-            task = Task(id=id, tool=tool, human="ada", opened=now, expires=now + 3_600_000_000_000)
-            task = await known.open_task(task, digest(tokens[0]))
-            await known.open_task(narrowed(task, id=CHILD, now=now), digest(tokens[1]))
+            await known.keep_tool(Tool(id=made.tool, owner="ada", state="active"), new=True)
+            task = Task(id=made.task, tool=made.tool, human=made.human, opened=now, expires=now + 3_600_000_000_000)
+            task = await known.open_task(task, digest(made.tokens[0]))
+            await known.open_task(narrowed(task, id=made.child, now=now), digest(made.tokens[1]))
 
     asyncio.run(work())
-    return tokens
+    return made
 
 
 def ended(gate: Gate, token: str, *how: str) -> tuple[float, bytes]:
@@ -71,41 +87,55 @@ def ended(gate: Gate, token: str, *how: str) -> tuple[float, bytes]:
         return time.monotonic() - begun, last
 
 
-@pytest.mark.parametrize("how", [("claude-code",), (TASK,), ("--person", "ada"), ("--all",)])
-@pytest.mark.parametrize("whose", [0, 1])
-def test_an_open_stream_ends_within_a_second(gate: Gate, how: tuple[str, ...], whose: int) -> None:
+@pytest.mark.parametrize(
+    ("how", "whose"),
+    [("{tool}", 0), ("{tool}", 1), ("{task}", 0), ("{task}", 1), ("--person {human}", 1), ("--all", 1)],
+)
+def test_an_open_stream_ends_within_a_second(gate: Gate, how: str, whose: int) -> None:
     """The tool's own and its sub-agent's, by task, tool, person or all; a new call is refused with the reason."""
-    token = opened(gate)[whose]
-    went_on, last = ended(gate, token, *how)
+    made = opened(gate)
+    token = made.tokens[whose]
+    went_on, last = ended(gate, token, *how.format(**made._asdict()).split())
     assert went_on < 1
     assert not last.endswith(b"0\r\n\r\n"), "the stream must not look complete"
     answer = gate.ask(OPENAI, OPENAI.body("hello"), {"x-poundlock-token": token})
     assert answer.status == 400
-    assert "ended" in json.loads(answer.body)["error"]["message"] or how == ("--all",)
-    until(lambda: any(row["kind"] == "closing" and row["body"]["ended"] == "revoked" for row in gate.records()))
-    refused = [row["body"] for row in gate.records() if row["kind"] == "refused"]
-    assert refused[0]["who"]["tool"] == "claude-code"
+    said = json.loads(answer.body)["error"]["message"]
+    assert "ended" in said or (how == "--all" and "Everything was stopped" in said)
+    task = (made.task, made.child)[whose]
+    mine = {
+        row["id"] for row in gate.records() if row["kind"] == "exchange" and row["body"]["principal"]["task"] == task
+    }
+    until(
+        lambda: (
+            [row["body"]["ended"] for row in gate.records() if row["kind"] == "closing" and row["id"] in mine]
+            == ["revoked"]
+        )
+    )
+    refused = [
+        row["body"]["who"]["tool"] for row in gate.records() if row["kind"] == "refused" and "who" in row["body"]
+    ]
+    assert refused.count(made.tool) >= 1
 
 
 def test_a_revocation_survives_a_kill(gate: Gate) -> None:
     """After `kill -9` of all and a new start it stands as before."""
-    token, _ = opened(gate)
-    assert gate.ask(OPENAI, OPENAI.body("hello"), {"x-poundlock-token": token}).status == 200
-    assert gate.command("revoke", "claude-code")[0] == 0
+    made = opened(gate)
+    assert gate.ask(OPENAI, OPENAI.body("hello"), {"x-poundlock-token": made.tokens[0]}).status == 200
+    assert gate.command("revoke", made.tool)[0] == 0
     gate.stop(9)
     gate.start()
-    answer = gate.ask(OPENAI, OPENAI.body("hello"), {"x-poundlock-token": token})
-    assert (answer.status, b"of the tool claude-code were ended" in answer.body) == (400, True)
+    answer = gate.ask(OPENAI, OPENAI.body("hello"), {"x-poundlock-token": made.tokens[0]})
+    assert (answer.status, f"of the tool {made.tool} were ended".encode() in answer.body) == (400, True)
 
 
 def test_another_tools_stream_goes_on(gate: Gate) -> None:
     """What was not revoked feels nothing."""
-    token, _ = opened(gate, tool="aider")
-    dialect = ANTHROPIC._replace(headers={**ANTHROPIC.headers, "x-poundlock-token": token})
+    stays, goes = opened(gate), opened(gate)
+    dialect = ANTHROPIC._replace(headers={**ANTHROPIC.headers, "x-poundlock-token": stays.tokens[0]})
     with gate.open(dialect, dialect.body("slowly", stream=True)) as client:
         client.recv(65_536)
-        assert gate.command("tools", "add", "claude-code", "--owner", "ada")[0] == 0
-        assert gate.command("revoke", "claude-code")[0] == 0
+        assert gate.command("revoke", goes.tool)[0] == 0
         until_then = time.monotonic() + 1.2
         while time.monotonic() < until_then:
             assert client.recv(65_536)
@@ -113,16 +143,17 @@ def test_another_tools_stream_goes_on(gate: Gate) -> None:
 
 def test_a_task_tells_its_story(gate: Gate) -> None:
     """`tasks ID` shows what it was, had, did and cost, with its sub-agent's part."""
-    token, child = opened(gate)
-    for each in (token, child):
-        assert gate.ask(OPENAI, OPENAI.body("write to anna.berg@northwind-freight.eu"), {"x-poundlock-token": each})
-    until(lambda: sum(row["kind"] == "closing" for row in gate.records()) == 2)
-    gate.command("revoke", TASK, "--reason", "enough")
-    code, said = gate.command("tasks", TASK)
+    made = opened(gate)
+    for each in made.tokens:
+        body = OPENAI.body("write to anna.berg@northwind-freight.eu")
+        assert gate.ask(OPENAI, body, {"x-poundlock-token": each}).status == 200
+    until(lambda: gate.command("tasks", made.task)[1].count("complete") == 2)
+    gate.command("revoke", made.task, "--reason", "enough")
+    code, said = gate.command("tasks", made.task)
     assert code == 0
-    assert f"{TASK}, The task was ended: enough." in said
+    assert f"{made.task}, The task was ended: enough." in said
     assert "2 × sendDisguised, with some-model-1, treated 2 × pii.email" in said
-    assert "for   ada, known by local" in said
-    assert f"task     {CHILD} issued" in said
-    (row,) = gate.command("tasks", TASK, "--json")[1].splitlines()
+    assert f"for   {made.human}, known by local" in said
+    assert f"task     {made.child} issued" in said
+    (row,) = gate.command("tasks", made.task, "--json")[1].splitlines()
     assert json.loads(row)["exchanges"] == {"sendDisguised": 2}
