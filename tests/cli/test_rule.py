@@ -82,10 +82,8 @@ def test_why_a_text_is_found_or_not(
     assert VALUE not in out
 
 
-def test_validators_and_contexts_are_named(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checksum that fails; and a shipped rule's facts without a text."""
-    assert main(["rule", "explain", "pii.credit-card"]) in {0, 2}
-    capfd.readouterr()
+def test_what_a_rule_looks_for(capfd: pytest.CaptureFixture[str]) -> None:
+    """A shipped rule's facts without a text; a misspelt id has its neighbours."""
     assert main(["rule", "explain", "secret.aws.access-key"]) == 0
     out = capfd.readouterr().out
     assert out.startswith("rule        secret.aws.access-key\n")

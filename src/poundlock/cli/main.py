@@ -24,6 +24,7 @@ COMMANDS = {
     "init": ("init", "write the configuration, or a tool's own so that it uses the gateway"),
     "doctor": ("doctor", "check the installation and say what to mend"),
     "scan": ("scan", "search files for what must not leave"),
+    "baseline": ("judging", "judge what a baseline lists"),
     "detect": ("detect", "search texts (NDJSON in, NDJSON out)"),
     "redact": ("redact", "make a text safe (text in, text out)"),
     "protect": ("protect", "register values that must not leave"),
