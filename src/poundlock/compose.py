@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poundlock.adapters import keys, places, policyfiles, rulefiles
+from poundlock.adapters.aws import AwsSigner
 from poundlock.adapters.credentials import Credentials
 from poundlock.adapters.documents.process import DocumentReader
 from poundlock.adapters.heads import HeadFile
@@ -22,6 +23,7 @@ from poundlock.adapters.sqlite import ApprovalFile, Identities, ProofFile, Quest
 from poundlock.adapters.upstream import HttpUpstream
 from poundlock.core.audit import key_fingerprint
 from poundlock.core.conversation import Memo
+from poundlock.core.errors import ClientFault
 from poundlock.core.identity import registry
 from poundlock.core.model import Snapshot
 from poundlock.gateway.attachments import Attachments
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
     from poundlock.core.detect.known import Known
     from poundlock.core.mcp import Server
     from poundlock.core.model import Principal
-    from poundlock.ports import Clock
+    from poundlock.gateway.http import Request
+    from poundlock.ports import Clock, Identity
 
 
 class SystemClock:
@@ -117,6 +120,17 @@ def callers(settings: Settings, folder: Path, master: keys.Keys, store: SqliteSt
     )
 
 
+def credentials(settings: Settings) -> Credentials:
+    """Give the file of credentials."""
+    return Credentials(places.credentials(places.state_folder(settings)))
+
+
+def approval_store(settings: Settings) -> tuple[SqliteStore, ApprovalFile]:
+    """Join what people are asked; the store is to be opened before it is used. Raises: `ConfigFault`."""
+    store, clock = _store(settings)
+    return store, ApprovalFile(store, clock)
+
+
 @contextlib.asynccontextmanager
 async def approvals(settings: Settings) -> AsyncIterator[ApprovalFile]:
     """Open what people are asked for one command. Raises: `Fault`, `ConfigFault`."""
@@ -141,6 +155,16 @@ async def identities(settings: Settings) -> AsyncIterator[Identities]:
 
 @contextlib.asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Clock]]:
+    store, clock = _store(settings)
+    await store.open()
+    try:
+        yield store, clock
+    finally:
+        await store.close()
+
+
+def _store(settings: Settings) -> tuple[SqliteStore, Clock]:
+    """Join the store; it is to be opened. Raises: `ConfigFault`."""
     folder = places.state_folder(settings)
     clock = SystemClock()
     store = SqliteStore(
@@ -150,11 +174,7 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Clock]
         clock=clock,
         head_every=settings.audit.head_every,
     )
-    await store.open()
-    try:
-        yield store, clock
-    finally:
-        await store.close()
+    return store, clock
 
 
 def mcp_servers(settings: Settings) -> McpFile:
@@ -167,8 +187,10 @@ def mcp_servers(settings: Settings) -> McpFile:
 class McpLine:
     """What sessions with MCP servers share in one process; the store is to be opened before one begins."""
 
-    def __init__(self, settings: Settings, store: SqliteStore | None = None) -> None:
-        """Join the parts, on a store that is there already or one of its own. Raises `ConfigFault`."""
+    def __init__(
+        self, settings: Settings, line: SocketExchange | None = None, store: SqliteStore | None = None
+    ) -> None:
+        """Join the parts: those of a gateway that is there already, or its own. Raises `ConfigFault`."""
         folder = places.state_folder(settings)
         master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
         self._clock = SystemClock()
@@ -180,9 +202,23 @@ class McpLine:
             head_every=settings.audit.head_every,
         )
         self.servers = McpFile(places.mcp(folder), master)
-        self.identity = callers(settings, folder, master, self.store, self._clock)
-        self.snapshots = Snapshots(lambda: snapshot(settings), lambda: _stamp(settings))
-        self._memo = Memo(settings.gateway.memo_bytes // 4)
+        self.identity: Identity = line.identity if line else callers(settings, folder, master, self.store, self._clock)
+        self.snapshots = line.snapshots if line else Snapshots(lambda: snapshot(settings), lambda: _stamp(settings))
+        self._memo = line.memo if line else Memo(settings.gateway.memo_bytes // 4)
+
+    def server(self, name: str) -> Server:
+        """Give a server of the register as it now is. Raises: `ConfigFault`."""
+        return self.servers.server(name)
+
+    async def caller(self, request: Request) -> Principal:
+        """Say who calls. Raises: `ClientFault`."""
+        principal = await self.identity.authenticate(request.token, request.header_map, request.peer)
+        if principal is None:
+            raise ClientFault(
+                "Poundlock does not know this caller.",
+                advice="Start the tool with `poundlock run -- TOOL`, or give it a credential from `poundlock init`.",
+            )
+        return principal
 
     def session(self, server: Server, principal: Principal, name: str) -> Session:
         """Begin a session of this caller with this server."""
@@ -229,6 +265,7 @@ def exchange(settings: Settings) -> tuple[SocketExchange, SqliteStore]:
         attachments=Attachments(settings.documents, DocumentReader(seconds=settings.documents.seconds)),
         approvals=ApprovalFile(store, clock),
         keys=held,
+        signer=AwsSigner(),
         new_id=lambda: uuid.uuid4().hex[:16],
     )
     return line, store

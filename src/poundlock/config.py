@@ -169,6 +169,13 @@ class Approvals(_Section, frozen=True, kw_only=True):
     webhook: Annotated[
         str, Meta(description="URL that is told of each question and each broken glass (Slack's format).")
     ] = ""
+    links: Annotated[
+        dict[str, str],
+        Meta(description="An approver's own webhook, by name: it gets a signed link, good for that approver only."),
+    ] = {}
+    page: Annotated[str, Meta(description="Where `poundlock approve --listen` is reached, for the links.")] = (
+        "http://127.0.0.1:8788"
+    )
 
 
 class Rollout(_Section, frozen=True, kw_only=True):
@@ -198,7 +205,7 @@ class Provider(_Section, frozen=True, kw_only=True):
 
     upstream: Annotated[str, Meta(description="Base URL, `https://api.example.com`.")]
     format: Annotated[
-        Literal["", "anthropic", "gemini", "ollama", "openai"],
+        Literal["", "anthropic", "bedrock", "gemini", "ollama", "openai"],
         Meta(description="Wire format. Empty: told from the path."),
     ] = ""
     vendor: Annotated[str, Meta(description="Vendor id in the register. Empty: the provider's name.")] = ""
@@ -216,6 +223,13 @@ class Provider(_Section, frozen=True, kw_only=True):
         Literal["", "api-key", "authorization", "x-api-key", "x-goog-api-key"],
         Meta(description="Header in which that key goes: `api-key` for Azure. Empty: the format's own."),
     ] = ""
+    sign: Annotated[
+        Literal["", "aws"],
+        Meta(
+            description="`aws`: requests are signed (SigV4) with the gateway's own AWS credentials; "
+            "only for an exchange that carries Poundlock's credential."
+        ),
+    ] = ""
     ca_file: Annotated[str, Meta(description="Certificates (PEM) to trust for it, besides the system's.")] = ""
 
 
@@ -225,6 +239,9 @@ DEFAULT_PROVIDERS: dict[str, Provider] = {
     # Where Codex asks with the login of a ChatGPT account.
     "chatgpt": Provider(upstream="https://chatgpt.com", format="openai", vendor="openai", plan="chatgpt"),
     "gemini": Provider(upstream="https://generativelanguage.googleapis.com", format="gemini", vendor="google"),
+    "bedrock": Provider(
+        upstream="https://bedrock-runtime.us-east-1.amazonaws.com", format="bedrock", vendor="aws", plan="bedrock"
+    ),
     # Without a format: the same server speaks other providers' formats under /v1.
     "ollama": Provider(upstream="http://127.0.0.1:11434", vendor="ollama", local=True),
     # They speak OpenAI's format; as their own documentation has it, November 2026.
@@ -334,7 +351,8 @@ def describe() -> list[tuple[str, str, str, str]]:
                 (str(meta.description) for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta)), ""
             )
             plain = getattr(kind, "__origin__", kind)
-            default = "required" if field.default is msgspec.NODEFAULT else msgspec.json.encode(field.default).decode()
+            value = {} if field.default_factory is dict else field.default
+            default = "required" if value is msgspec.NODEFAULT else msgspec.json.encode(value).decode()
             name = getattr(plain, "__name__", str(plain)) if isinstance(plain, type) else str(plain)
             rows.append((prefix + field.name, name.replace("typing.", ""), default, description))
 

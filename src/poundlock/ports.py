@@ -138,12 +138,16 @@ class Upstream(Protocol):
 
 
 class Asked(Value, frozen=True, kw_only=True):
-    """What a credential may be bound to: the request's method and address, and the two ends of its connection."""
+    """What a credential may be bound to: the request's method and address, and the two ends of its connection.
+
+    `bare`: a proof need not name the token that it goes with, as at the token endpoint (RFC 9449 §5).
+    """
 
     method: str = ""
     url: str = ""
     peer_port: int = 0
     own_port: int = 0
+    bare: bool = False
 
 
 class Admission(Value, frozen=True, kw_only=True):
@@ -171,6 +175,15 @@ class DocumentSource(Protocol):
 
     async def read(self, data: bytes) -> ReadDocument:
         """Give a file's text. It never raises, and takes a bounded time."""
+
+
+class Signer(Protocol):
+    """What signs a request that goes upstream, with credentials that Poundlock holds."""
+
+    async def sign(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes | None
+    ) -> list[tuple[str, str]]:
+        """Give the headers with the signature. Raises `UpstreamFault` when there is nothing to sign with."""
 
 
 class Identity(Protocol):
@@ -235,6 +248,9 @@ class Signatures(Protocol):
     def sign(self, said: Mapping[str, Any]) -> str:
         """Give the token with these claims."""
 
+    def public(self) -> Mapping[str, Any]:
+        """Give the public key as a JWK."""
+
 
 class Proofs(Protocol):
     """The proofs that were used, by all workers of this machine."""
@@ -258,6 +274,9 @@ class Approvals(Protocol):
 
     def find(self, id: str) -> Approval | None:  # noqa: A002 (the word that records use)
         """Give one approval. Raises: `Fault`."""
+
+    def link(self, approval: Approval, by: str) -> str:
+        """Give the path of the page where this approver answers, signed; it ends with the question."""
 
     async def ask(self, asked: Approval, excerpts: Sequence[str], wait: Wait, *, limit: int) -> Approval:
         """Put a question on record and give it, or the equal one that waits already. Raises: `ClientFault`."""

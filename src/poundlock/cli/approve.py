@@ -54,16 +54,38 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--reason", default="", help="why; it goes on record")
     parser.add_argument("--all", action="store_true", help="list answered ones, too")
     parser.add_argument("--json", action="store_true", help="print JSON Lines, without the surroundings")
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help="serve the pages behind signed links, and the API (127.0.0.1:8788)"
+    )
     parser.add_argument("--config", help="configuration file")
 
 
 def run(args: argparse.Namespace) -> int:
     """Answer or show: 0 when an answer counts or nothing waits, 1 when something waits. Raises: `Fault`."""
     settings = places.read_settings(args.config)
+    if args.listen:
+        return _listen(args.listen, args.config)
     if not places.database(places.state_place(settings)).exists():
         sys.stdout.write("Nothing waits for an approval: nothing was ever asked.\n")
         return 0
     return asyncio.run(_run(args, settings))
+
+
+def _listen(where: str, config: str | None) -> int:
+    """Serve the approvals' pages and API until a signal ends it. Raises: `ConfigFault`."""
+    from pathlib import Path
+
+    from poundlock.cli import serve
+
+    host, _, port = where.rpartition(":")
+    if not (host and port.isdigit()):
+        raise ConfigFault("--listen takes an address and a port.", advice="For example: --listen 127.0.0.1:8788")
+    named = str(Path(config).expanduser().absolute()) if config else ""
+    return serve.serve(
+        serve.Plan(
+            host=host, port=int(port), workers=1, drain=2.0, config=named, target="poundlock.web.approvals:application"
+        )
+    )
 
 
 async def _run(args: argparse.Namespace, settings: Settings) -> int:
@@ -148,11 +170,11 @@ async def _tell(settings: Settings, approval: Approval) -> None:
     if not settings.approvals.webhook:
         return
     from poundlock.adapters.upstream import HttpUpstream
-    from poundlock.gateway.approvals import post
+    from poundlock.gateway.approvals import message, post
 
     upstream = HttpUpstream()
     try:
-        await post(upstream, settings.approvals.webhook, approval)
+        await post(upstream, settings.approvals.webhook, message(approval))
     finally:
         await upstream.close()
 

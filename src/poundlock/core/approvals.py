@@ -353,6 +353,11 @@ def standing(rows: Iterable[Approval], conversation: str, task: str, destination
     return Standing(admitted=admitted, carried=frozenset(carried), denied=denied)
 
 
+def linked(id: str, by: str, until: int) -> bytes:  # noqa: A002 (the word that records use)
+    """Give what the signature of a link is made on: the approval, who may answer with it, and until when."""
+    return msgspec.json.encode(("approval link 1", id, by, until))
+
+
 def stake(approval: Approval) -> dict[str, object]:
     """Give what a record tells of a question: names, counts and keyed hashes of our own."""
     return {

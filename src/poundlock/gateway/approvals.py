@@ -145,30 +145,36 @@ class Desk:
 
     def _tell(self, approval: Approval) -> None:
         """Tell the webhook, in the background: nobody waits for it, and it holds no value."""
-        if not self._settings.webhook:
-            return
-        task = asyncio.ensure_future(post(self._upstream, self._settings.webhook, approval))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        told = [(self._settings.webhook, message(approval))] if self._settings.webhook else []
+        for by, url in self._settings.links.items():
+            if by != approval.human:
+                told.append((url, message(approval, self._settings.page.rstrip("/") + self._store.link(approval, by))))
+        for url, body in told:
+            task = asyncio.ensure_future(post(self._upstream, url, body))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
 
 
-async def post(upstream: Upstream, url: str, approval: Approval) -> None:
+async def post(upstream: Upstream, url: str, body: bytes) -> None:
     """Tell a webhook of an approval; where it does not answer, nobody is told, and the record is there anyway."""
     with contextlib.suppress(Fault, OSError, TimeoutError):
         async with asyncio.timeout(10):
-            response = await upstream.send("POST", url, [("content-type", "application/json")], message(approval))
+            response = await upstream.send("POST", url, [("content-type", "application/json")], body)
             await response.close()
 
 
-def message(approval: Approval) -> bytes:
-    """Give what a webhook is told of a question, in the format that Slack takes: names and counts, no excerpt."""
+def message(approval: Approval, link: str = "") -> bytes:
+    """Give what a webhook is told of a question, in the format that Slack takes: names and counts, no excerpt.
+
+    `link` is good for one approver: it goes to that approver's own webhook, and to no other.
+    """
     kinds = ", ".join(f"{count} × {kind}" for kind, count in approval.kinds)
     if approval.glass:
         text = f"{approval.human} broke the glass for {kinds} to {approval.destination} (approval {approval.id})."
     else:
         text = (
             f"{approval.human} ({approval.tool}) asks to send {kinds} to {approval.destination}. {approval.why} "
-            f"Answer with: poundlock approve {approval.id}"
+            f"Answer with: {link or f'poundlock approve {approval.id}'}"
         )
     return msgspec.json.encode({"text": text})
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -76,6 +77,16 @@ class ApprovalFile:
     def alive(self, approval: Approval) -> frozenset[int]:
         """Give those of the processes in which its exchanges wait that are there: all of them are on this machine."""
         return frozenset(each.process for each in approval.waits if _lives(each.process))
+
+    def link(self, approval: Approval, by: str) -> str:
+        """Give the path of the page where this approver answers, signed; it ends with the question."""
+        signature = self._store._keys.sign(approvals.linked(approval.id, by, approval.until))  # noqa: SLF001 (of the same package)
+        return f"/approvals/{approval.id}?by={quote(by)}&until={approval.until}&sig={signature}"
+
+    def good_link(self, id: str, by: str, until: int, signature: str) -> bool:  # noqa: A002 (the word that records use)
+        """Tell whether a link is one of `link`, and has not ended."""
+        keys = self._store._keys  # noqa: SLF001 (of the same package)
+        return self._clock.now() < until and keys.check(keys.public, approvals.linked(id, by, until), signature)
 
     async def excerpts(self, approval: Approval) -> tuple[str, ...]:
         """Open what was sealed of the surroundings; nothing once it was shredded. Raises: `Fault`."""
