@@ -8,15 +8,21 @@ import http.client
 import json
 import os
 import pty
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from poundlock.adapters.credentials import Credentials
+from poundlock.cli.process import healthy
 from tests.gateway import canary
 from tests.gateway.dialects import ANTHROPIC, DIALECTS, Dialect
 from tests.gateway.running import PLAIN, ROOT, SURROGATE, Gate, running, until
@@ -307,3 +313,95 @@ def test_what_was_moved_inside_is_not_sent_out_when_the_inside_is_gone(tmp_path:
         assert refused.status == 400
         assert b"stays there" not in refused.body or b"none can take it" in refused.body
         assert gate.sent() == []
+
+
+@contextlib.contextmanager
+def pages(gate: Gate) -> Iterator[str]:
+    """Run the approvals' own listener and give its URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "poundlock", "approve", "--listen", f"127.0.0.1:{port}"]
+    with (gate.folder / "pages.log").open("wb") as said:
+        process = subprocess.Popen(
+            [*command, "--config", str(gate.config)],
+            stdout=said,
+            stderr=said,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: healthy(url), 30)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def fetch(url: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    """Ask for a page, or post to it."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url, data, headers or {}), timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_signed_link_and_api(tmp_path: Path) -> None:
+    """An approver's own webhook gets a link; its page shows the stake masked and takes one answer; the API, too."""
+    with provider(tmp_path / "slack", PLAIN) as slack:
+        more = f'webhook = "{slack.url}/all"\nlinks = {{ grace = "{slack.url}/grace", {ME} = "{slack.url}/me" }}'
+        with gated(tmp_path, more) as gate, pages(gate) as url:
+            email, body = letter(ANTHROPIC, stream=False)
+            asking = Asking(gate, ANTHROPIC, body, {})
+            until(lambda: len(slack.requests()) == 2)
+            told = {seen.path: seen.json()["text"] for seen in slack.requests()}
+            assert set(told) == {"/all", "/grace"}, "who asks gets no link to answer with"
+            assert "approvals/" not in told["/all"]
+            link = url + re.search(r"/approvals/\S+", told["/grace"])[0]  # type: ignore[index]
+            status, page = fetch(link)
+            assert (status, email in page, "[email]" in page, "test.ask" in page) == (200, False, True, False)
+            assert fetch(link.replace("by=grace", f"by={ME}"))[0] == 403
+            assert fetch(link[:-1] + ("0" if link[-1] != "0" else "1"))[0] == 403
+            assert fetch(link, b"answer=yes", {"origin": "http://elsewhere.example"})[0] == 403
+            assert fetch(link, b"answer=yes", {"host": "elsewhere.example"})[0] == 403
+            assert gate.sent() == []
+            status, page = fetch(link, b"answer=yes&scope=once&reason=A+customer+waits")
+            assert (status, "approved" in page) == (200, True)
+            assert asking.ended().status == 200
+            assert "answered already" in fetch(link, b"answer=yes")[1] or "already" in fetch(link, b"answer=yes")[1]
+            answered = [row["body"] for row in gate.records() if row["kind"] == "answered"]
+            assert [(row["by"], row["through"]) for row in answered] == [("grace", "signed link")]
+            # The API answers for a person's credential, and for no tool's.
+            Asking(gate, ANTHROPIC, letter(ANTHROPIC, stream=False)[1], {})
+            question = waiting(gate)
+            api = f"{url}/api/approvals"
+            assert fetch(api)[0] == 401
+            task = Credentials(gate.state / "credentials.json").add(name="t", human="grace", task="1")
+            assert fetch(api, headers={"authorization": f"Bearer {task}"})[0] == 401
+            token = {"authorization": f"Bearer {gate.credential('grace')['x-poundlock-token']}"}
+            assert question["id"] in fetch(api, headers=token)[1]
+            status, said = fetch(f"{api}/{question['id']}", b'{"yes": false, "reason": "Not now"}', token)
+            assert (status, json.loads(said)["state"]) == (200, "denied")
+
+
+def test_two_of_three(tmp_path: Path) -> None:
+    """Where two must say yes, one yes sends nothing, the same one again counts nothing, and the second opens."""
+    with provider(tmp_path / "slack", PLAIN) as slack:
+        links = ", ".join(f'{name} = "{slack.url}/{name}"' for name in ("grace", "joan"))
+        with gated(tmp_path, f"needed = 2\nlinks = {{ {links} }}") as gate, pages(gate) as url:
+            asking = Asking(gate, ANTHROPIC, letter(ANTHROPIC, stream=False)[1], gate.credential("ada"))
+            until(lambda: len(slack.requests()) == 2)
+            found = {
+                seen.path: url + re.search(r"/approvals/\S+", seen.json()["text"])[0]  # type: ignore[index]
+                for seen in slack.requests()
+            }
+            assert fetch(found["/grace"], b"answer=yes&scope=day")[0] == 200
+            assert "has answered" in fetch(found["/grace"], b"answer=yes")[1]
+            time.sleep(0.6)
+            assert gate.sent() == []
+            assert fetch(found["/joan"], b"answer=yes&scope=once")[0] == 200
+            assert asking.ended().status == 200
+            assert [row["body"]["scope"] for row in gate.records() if row["kind"] == "answered"][-1] == "once"
