@@ -112,6 +112,36 @@ class Answers(_Section, frozen=True, kw_only=True):
     scan: Annotated[bool, Meta(description="Search answers, too, and record what they held.")] = True
 
 
+class Workload(_Section, frozen=True, kw_only=True):
+    """A CI job or service that an issuer vouches for, `[identity.workloads.NAME]`."""
+
+    issuer: Annotated[str, Meta(description="Who vouches: the `iss` of its tokens. Empty for SPIFFE.")] = ""
+    keys: Annotated[
+        str, Meta(description="Where the issuer's keys are: an address or a file (JWK set). Empty: its metadata says.")
+    ] = ""
+    audience: Annotated[str, Meta(description="The audience that its tokens must be for.")] = "poundlock"
+    claims: Annotated[
+        dict[str, str],
+        Meta(description="What its tokens must say, at least one thing; a value may end with `*`."),
+    ]
+    tool: Annotated[str, Meta(description="The entry of the register that its tasks are of.")]
+    scopes: Annotated[tuple[str, ...], Meta(description="What its tasks may do. Empty: as the register says.")] = ()
+    max_tier: Annotated[
+        Literal["public", "internal", "restricted"], Meta(description="The highest tier that they may handle.")
+    ] = "restricted"
+    minutes: Annotated[int, Meta(ge=1, le=1440, description="How long a task of it lasts at the most.")] = 60
+
+
+class People(_Section, frozen=True, kw_only=True):
+    """Who vouches for people: an OpenID provider. Without an issuer they are users of the operating system."""
+
+    issuer: Annotated[str, Meta(description="Address of the provider. Empty: users of this machine.")] = ""
+    client_id: Annotated[str, Meta(description="Poundlock's client id there; it needs the device grant.")] = ""
+    claim: Annotated[str, Meta(description="The claim of the ID token that names a person.")] = "email"
+    scopes: Annotated[str, Meta(description="The scopes that are asked for.")] = "openid email"
+    hours: Annotated[int, Meta(ge=1, le=168, description="Hours until a person has to log in again.")] = 12
+
+
 class Identity(_Section, frozen=True, kw_only=True):
     """Tools as identities: the register, tasks, and what a tool's surroundings may hold."""
 
@@ -130,6 +160,8 @@ class Identity(_Section, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Variables, or groups of them (`aws`, `ssh`, …), that `run` leaves in a tool's environment."),
     ] = ()
+    people: People = People()
+    workloads: dict[str, Workload] = {}
 
 
 class Local(_Section, frozen=True, kw_only=True):
@@ -301,6 +333,12 @@ def load(text: str, *, source: str = "poundlock.toml") -> Settings:
         raise ConfigFault(
             f"{source}: {fault}", advice="`poundlock init --print` shows every setting with its default."
         ) from None
+    for name, workload in settings.identity.workloads.items():
+        if not workload.claims or (not workload.issuer and not workload.claims.get("sub", "").startswith("spiffe://")):
+            raise ConfigFault(
+                f"{source}: identity.workloads.{name} must say what its tokens claim",
+                advice='For example claims = { repository = "org/name" }; without an issuer, sub = "spiffe://…".',
+            )
     for name, provider in settings.providers.items():
         if not name.replace("-", "").replace("_", "").isalnum():
             raise ConfigFault(f"{source}: a provider's name has letters, digits, '-' and '_' only")
@@ -328,6 +366,7 @@ def _check_ladder(settings: Settings, source: str) -> None:
 
 _TABLES: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "providers": ("providers.NAME.", Provider),
+    "workloads": ("identity.workloads.NAME.", Workload),
     "rollout": ("rollout.", Rollout),
     "sandboxes": ("sandboxes.", Sandbox),
 }
@@ -343,7 +382,7 @@ def describe() -> list[tuple[str, str, str, str]]:
             if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
                 section(f"{prefix}{field.name}.", kind)
                 continue
-            if field.name in _TABLES:
+            if not prefix and field.name in _TABLES:
                 prefix_of, struct_of = _TABLES[field.name]
                 section(prefix_of, struct_of)
                 continue
