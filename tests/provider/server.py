@@ -19,7 +19,7 @@ import brotli
 import zstandard
 from aiohttp import web
 
-from tests.provider import anthropic, cuts, figures, gemini, ollama, openai, responses, script, sockets
+from tests.provider import anthropic, bedrock, cuts, figures, gemini, ollama, openai, responses, script, sockets
 from tests.provider.journal import Journal
 from tests.provider.streamed import Streamed
 
@@ -114,7 +114,7 @@ class _Answer:
         path = self.request.path.replace("/backend-api/codex/", "/v1/")  # for the login of a ChatGPT account
         path = re.sub(r"^/openai(?:/deployments/[^/]+|/v1)?/", "/v1/", path)  # as Azure has them
         chance = random.Random(book.seed * 1_000_003 + self.number)
-        for speaker in (gemini, ollama):
+        for speaker in (gemini, ollama, bedrock):
             if (asks_for := speaker.asks(method, self.request.raw_path, self.request.headers)) is not None:
                 return await self._other(speaker, asks_for, body, book, chance)
         as_anthropic = "anthropic-version" in self.request.headers or path.startswith("/v1/messages")

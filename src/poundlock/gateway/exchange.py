@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from poundlock.gateway.attachments import Attachments
     from poundlock.gateway.http import Request, Respond
     from poundlock.gateway.snapshot import Snapshots
-    from poundlock.ports import Approvals, AuditLog, Clock, Identity, Upstream, UpstreamResponse, Vault
+    from poundlock.ports import Approvals, AuditLog, Clock, Identity, Signer, Upstream, UpstreamResponse, Vault
     from poundlock.wire.base import Body, Route, Wire
     from poundlock.wire.passages import Passages
 
@@ -135,6 +135,7 @@ class Exchange:
         attachments: Attachments,
         approvals: Approvals,
         keys: Mapping[str, str],
+        signer: Signer | None = None,
         new_id: Callable[[], str],
     ) -> None:
         """Join the adapters. `keys` are the provider keys that Poundlock holds, by provider name."""
@@ -151,6 +152,7 @@ class Exchange:
         self.passages = passages
         self.attachments = attachments
         self.keys = keys
+        self.signer = signer
         self.new_id = new_id
         self.desk = Desk(approvals, settings, clock, upstream, new_id)
         self._sizes: OrderedDict[tuple[str, str, str], int] = OrderedDict()
@@ -183,6 +185,7 @@ class Exchange:
         """Follow the line."""
         principal = await self._caller(request)
         way = self._way(request)
+        self._check_signature(way, principal, request)
         body = await self.attachments.read(self._decode(way, request, principal.human))
         judged = await self._judged(body, way, principal, held, len(request.body))
         if judged.verdict.decision.rung is Rung.SEND_APPROVED:
@@ -197,6 +200,8 @@ class Exchange:
         if inside is not None and sent is not None:
             way, sent = inside, renamed(sent, self._model_inside(body.document.model))
         headers = http.forwarded(request.headers, self._credential(way, principal), anonymous=inside is not None)
+        if way.provider.sign and self.signer is not None:
+            headers = await self.signer.sign(request.method, self._url(way, request), headers, sent)
         home = self._homeward(held, verdict, judged.snapshot, context)
         home.follow = key if body.document.stored and verdict.issued else None
         try:
@@ -562,6 +567,20 @@ class Exchange:
         if way.provider.key_header:
             return way.provider.key_header, f"Bearer {key}" if way.provider.key_header == "authorization" else key
         return way.wire.key_header(key)
+
+    @staticmethod
+    def _check_signature(way: Way, principal: Principal, request: Request) -> None:
+        """Refuse a request whose signature can't hold: it spans host and body. Raises: `ClientFault`."""
+        if way.provider.sign and not principal.proven:
+            raise ClientFault(
+                "Requests to this provider are signed only for who carries Poundlock's credential.",
+                advice="Start the tool with `poundlock run -- TOOL`, or put its credential into the base URL: /t/TOKEN.",
+            )
+        if not way.provider.sign and request.header_map.get("authorization", "").startswith("AWS4-"):
+            raise ClientFault(
+                "The request is signed for AWS, and no signature survives a gateway that reads the request.",
+                advice='Set sign = "aws" in the provider\'s table, or use an API key (AWS_BEARER_TOKEN_BEDROCK).',
+            )
 
     def _url(self, way: Way, request: Request) -> str:
         query = f"?{request.query}" if request.query else ""

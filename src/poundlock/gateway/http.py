@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from poundlock.core.errors import ClientFault
 
-READABLE = frozenset({"application/json", "text/event-stream", "application/x-ndjson"})
+READABLE = frozenset(
+    {"application/json", "text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream"}
+)
 """Content types of answers that Poundlock can read, and so restore in."""
 
 _CONNECTION = frozenset(

@@ -157,7 +157,7 @@ def decode_object(
 
 
 # What stands in every answer that calls a tool, in any format.
-_CALL = re.compile(rb"tool_use|tool_calls|_call\"|function_?[cC]all")
+_CALL = re.compile(rb"tool_use|toolUse|tool_calls|_call\"|function_?[cC]all")
 
 
 def restored_whole(

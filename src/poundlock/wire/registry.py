@@ -13,6 +13,7 @@ import msgspec
 
 from poundlock.core.errors import ClientFault
 from poundlock.wire.anthropic import Anthropic
+from poundlock.wire.bedrock import Bedrock
 from poundlock.wire.body import answered
 from poundlock.wire.gemini import Gemini
 from poundlock.wire.ollama import Ollama
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
     from poundlock.core.model import Document
     from poundlock.wire.base import Route, Wire
 
-WIRES: tuple[Wire, ...] = (Gemini(), Ollama(), Anthropic(), OpenAIResponses(), OpenAICompletions(), OpenAIChat())
+_ANTHROPIC = Anthropic()
+WIRES: tuple[Wire, ...] = (
+    Gemini(),
+    Ollama(),
+    Bedrock(_ANTHROPIC),
+    _ANTHROPIC,
+    OpenAIResponses(),
+    OpenAICompletions(),
+    OpenAIChat(),
+)
 """Every format; of several that fit, one whose own headers are there, else the last."""
 
 

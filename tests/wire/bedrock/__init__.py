@@ -1,0 +1,1 @@
+"""Tests of the wire format of Amazon Bedrock."""
