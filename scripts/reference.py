@@ -9,8 +9,10 @@ here by hand only says how to read them.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,9 @@ from poundlock.wire import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from poundlock.core.detect.engine import Detector
+    from poundlock.core.detect.rules import Rule
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -199,19 +204,70 @@ def rules() -> str:
             f"""
             {len(found)} rules: {", ".join(f"{count} {family}" for family, count in sorted(counts.items()))}. Each
             is data, with examples and counter-examples that it is tested on. An id is permanent. `poundlock
-            rules` prints the set in force, and `poundlock rules --check --rules FILE` lints one's own.
+            rules` prints the set in force, `poundlock rule explain ID` one of them and why it finds in a text or
+            doesn't, and `poundlock rule test FILE` proves one's own.
+            """
+        ),
+        table(
+            ("family", "rules", "kinds"),
+            [
+                (
+                    f"[{family}](rules/{family}.md)",
+                    str(count),
+                    str(len({rule.kind for rule in found if rule.family == family})),
+                )
+                for family, count in sorted(counts.items())
+            ],
+        ),
+        paragraph(
+            """
+            Besides these, the [registered values](../how-to/protect.md) are found as `secret.known.value` and
+            `secret.known.canary`, and a company's [names and hosts](../how-to/rules-and-policies.md) as
+            `identifier` and `infrastructure`.
             """
         ),
     ]
-    for family in sorted(counts):
-        rows = [
-            (code(rule.id), code(rule.kind) if rule.kind != rule.id else "same", rule.tier, rule.source)
-            for rule in found
-            if rule.family == family
-        ]
-        out.append(f"## `{family}`\n")
-        out.append(table(("rule", "kind", "tier", "source"), rows))
     return "\n".join(out)
+
+
+def rules_of(family: str) -> str:
+    """Give the page of one family's rules, those of a vendor together."""
+    found = [rule for rule in rulefiles.load_rules() if rule.family == family]
+    out = [
+        MADE + f"# Rules: {family}\n",
+        paragraph(
+            f"""
+            {len(found)} rules ([all families](../rules.md)). In what is found, `{{a-z0-9:32}}` stands for as many
+            characters of a class, so that no page holds a credential. `poundlock rule explain ID` shows whole
+            examples.
+            """
+        ),
+    ]
+    detector = rulefiles.load_detector()
+    groups: dict[str, list[Rule]] = {}
+    for rule in found:
+        groups.setdefault(rule.id.split(".")[1], []).append(rule)
+    for name, members in sorted(groups.items()):
+        out.append(f"## {name}\n")
+        out.append(
+            table(("rule", "tier", "how", "what is found", "source"), [_rule_row(rule, detector) for rule in members])
+        )
+    return "\n".join(out)
+
+
+def _rule_row(rule: Rule, detector: Detector) -> tuple[str, ...]:
+    name = code(rule.id) + (f"<br>kind {code(rule.kind)}" if rule.kind != rule.id else "")
+    how = "shape"
+    if rule.lexical:
+        how = "beside a name"
+    elif rule.context:
+        how = "shape, in context"
+    # Without what stands before it: an example with its name would look like a credential.
+    shown = next(iter(re.findall("«([^»]*)»", rule.examples[0])), "") if rule.examples else ""
+    shown = shown if len(shown) <= 60 else shown[:57] + "…"
+    shown = "" if detector.detect(shown) else shown
+    shown = f"`` {shown} ``" if "`" in shown else code(shown)
+    return name, rule.tier, how + (", validated" if rule.validators else ""), shown, rule.source
 
 
 # --- Policies --------------------------------------------------------------------------------------------------------
@@ -352,6 +408,10 @@ PAGES = {
     "settings.md": settings,
     "routes.md": routes,
     "rules.md": rules,
+    **{
+        f"rules/{family}.md": partial(rules_of, family)
+        for family in sorted({rule.family for rule in rulefiles.load_rules()})
+    },
     "policies.md": policies,
     "records.md": records,
 }
@@ -371,6 +431,7 @@ def main(arguments: list[str]) -> int:
             continue
         stale.append(name)
         if not options.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     verb = "out of date" if options.check else "written"
     sys.stdout.write("".join(f"{verb}: docs/reference/{name}\n" for name in stale))

@@ -89,4 +89,4 @@ def test_rules_lists_sources(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["rules", "github", "fine-grained"]) == 0
     out = capfd.readouterr().out
     assert out.startswith("secret.github.fine-grained-token  internal    https://github.blog/")
-    assert out.endswith("1 rules\n")
+    assert out.endswith("1 rules\ndocs/reference/rules/secret.md\n")

@@ -49,4 +49,6 @@ def run(args: argparse.Namespace) -> int:
     for rule in rules:
         sys.stdout.write(f"{rule.id:{width}}  {rule.tier:10}  {rule.source}\n")
     sys.stdout.write(f"{len(rules)} rules\n")
+    families = sorted({rule.family for rule in rules})
+    sys.stdout.write("".join(f"docs/reference/rules/{family}.md\n" for family in families))
     return 0
