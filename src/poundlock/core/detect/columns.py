@@ -15,33 +15,10 @@ from poundlock.core.detect import keyed, lexical
 from poundlock.core.detect.expressions import Expression
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from poundlock.core.detect.rules import Rule
 
-_WORDS = "name|mail|person|customer|employee|patient|nombre|nom|iban|card"
-_BEHIND = r"[\"'`\])]{0,2} {0,12}[,;|\t]{1,2} ?[\"'`\[]?[A-Za-z_]"
-CHUNK = 120
-
-
-def headers(rules: Iterable[Rule]) -> Iterator[str]:
-    """Yield expressions for what a header holds: a name that means something, a separator, another name."""
-    yield rf"(?i:{_WORDS})[A-Za-z0-9_]{{0,10}}{_BEHIND}"
-    words = {word for rule in rules if rule.lexical in keyed.MODES for word in rule.keywords if word.isascii()}
-    ordered = sorted(word for word in words if len(word) > 1 and word not in NOUNS)
-    for at in range(0, len(ordered), CHUNK):
-        some = "|".join("[_ ]?".join(map(re.escape, word.split())) for word in ordered[at : at + CHUNK])
-        yield rf"[^A-Za-z0-9=](?i:{some})[\"'` ]?[,;|\t]"
-        # The last name of a header.
-        yield rf"[,;|\t] ?[\"'`]?[A-Za-z_]{{0,12}}(?i:{some})[\"'`]?\r?\n"
-    yield r"(?i:INSERT INTO|REPLACE INTO)|\) FROM stdin"
-
-
-# A column of secrets: at the end of a header or before another name, behind a separator or at the line's beginning.
-SECRETS = (
-    r"(?:[,;|\t] {0,12}|\n)[\"'`\[]?[A-Za-z0-9_]{0,16}(?i:password|passwd|pwd|pass|secret|token|api[_-]?key)[\"'`\]]?"
-    r"(?: {0,12}[,;|\t)][^()]| {0,12}\|?\r?\n|\))"
-)
 SEGMENT = r"(?:PID|NK1|GT1|IN1)\|[0-9]{0,4}\|"
 NAME = Expression(r"[^\W\d][\w .\-/#()']{0,40}")
 PIECE = Expression(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+", re.UNICODE)

@@ -32,6 +32,7 @@ class Compiled(NamedTuple):
 LEXICAL = -1
 TABLE = -2
 SEGMENT = -3
+STATEMENT = -4
 VIEW = -10  # VIEW - n is for the n-th of views.VIEWS
 
 
@@ -60,18 +61,49 @@ def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
         for number, view in enumerate(views.VIEWS):
             triggers.append(derive(view.pattern))
             purposes.append(VIEW - number)
-        triggers.append(derive(columns.SECRETS))
+        triggers.append(Trigger(expression=HEADER, least=5, most=2000))
         purposes.append(TABLE)
+        triggers.append(Trigger(expression=STATEMENT_WORDS, least=11, most=14))
+        purposes.append(STATEMENT)
     if any(rule.lexical in keyed.MODES for rule in rules):
-        for pattern in columns.headers(rules):
-            triggers.append(derive(pattern))
-            purposes.append(TABLE)
         triggers.append(derive(columns.SEGMENT))
         purposes.append(SEGMENT)
     # The order changes nothing but the speed: Hyperscan builds a database that is a third faster, and smaller, when
     # expressions with a long beginning of literal characters come first (measured: 4.0 to 3.4 ms a MB).
-    pairs = sorted(zip(triggers, purposes, strict=True), key=lambda pair: _place(pair[0].expression))
+    grouped = [
+        trigger._replace(group=_group(trigger, purpose)) for trigger, purpose in zip(triggers, purposes, strict=True)
+    ]
+    pairs = sorted(zip(grouped, purposes, strict=True), key=lambda pair: _place(pair[0].expression))
     return tuple(trigger for trigger, _ in pairs), tuple(purpose for _, purpose in pairs)
+
+
+# Two lines of which the first looks like the header of a table: names and separators alone, and at least one of them
+# in the next line, or a ruler. A shape rather than the names that mean something, of which there are a thousand.
+_OF_NAMES = r"A-Za-z0-9_ ./#'\"`*\r\x80-\xff-"
+HEADER = (
+    rf"\n[ \t\"'`*|,;]*[A-Za-z_\x80-\xff][{_OF_NAMES}]*[,;|\t][ \t]*[\"'`*|]*[A-Za-z_\x80-\xff][{_OF_NAMES},;|\t]*"
+    r"\n(?:[-+=:]{2}|[^\n,;|\t\"]*[,;|\t\"])"
+)
+# What stands before the columns, or before the rows, of an SQL statement.
+STATEMENT_WORDS = r"(?i:(?:insert|replace|ignore)[ \t\n]{1,4}into)|\) FROM stdin"
+LITERAL, RUNS, FIGURES, LINES = range(4)
+# Begins with figures, maybe behind something that they must not follow.
+FIGURE = Expression(r"(?:\(\?i?:)*(?:\[\^[^\]]*\](?:\(\?i?:)*)?(?:\\x2b)?\[[^\]]*\\x3[0-9]")
+LETTERS = Expression(r"\[(?!\^)[^\]]*\\x(?:41-\\x5a|61-\\x7a)")
+
+
+def _group(trigger: Trigger, purpose: int) -> int:
+    """Give the database that a trigger belongs to, by what Hyperscan must step through to find its matches.
+
+    Most triggers hold a text that it finds many bytes at a time. A trigger without one makes it step through every
+    byte, and slows down all that share its database.
+    """
+    if purpose == TABLE:
+        return LINES
+    if purpose == VIEW:
+        return RUNS
+    text = trigger.expression
+    return FIGURES if not trigger.literals and FIGURE.match(text) and not LETTERS.search(text) else LITERAL
 
 
 BEGIN = Expression(r"(?:\(\?i?:)*(?P<text>(?:\w|\\x[0-9a-f]{2})*)")

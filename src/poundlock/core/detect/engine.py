@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.core.detect import columns, keyed, lexical, readings, scoring, validators, views
-from poundlock.core.detect.compilation import LEXICAL, SEGMENT, TABLE, VIEW
+from poundlock.core.detect.compilation import LEXICAL, SEGMENT, STATEMENT, TABLE, VIEW
 from poundlock.core.detect.rules import expression
 from poundlock.core.detect.sources import Hyperscan, Keywords
 from poundlock.core.matches import Match
@@ -171,7 +171,7 @@ class Detector:
             elif purpose == LEXICAL:
                 if end > done.get(LEXICAL, 0) and (families is None or "secret" in families):
                     self._read(text, end, done, spans)
-            elif purpose in (TABLE, SEGMENT):
+            elif purpose in (TABLE, STATEMENT, SEGMENT):
                 if end > done.get(purpose, 0) and (families is None or "pii" in families or "secret" in families):
                     self._tabled(text, end, purpose, families, done, spans)
             elif depth < DEEPEST and end > done.get(purpose, 0):
@@ -181,8 +181,9 @@ class Detector:
         trigger = self._triggers[number]
         low = end - trigger.most
         before = done.get(which, 0)
-        if self.rules[which].lexical:
-            if end > before:
+        mode = self.rules[which].lexical
+        if mode:
+            if end > before and (mode != "under" or keyed.BEHIND.match(text, end)):
                 self._beside(text, max(low, before, 0), end, which, done, spans)
             return
         pattern = self._patterns.get(which)
@@ -229,7 +230,9 @@ class Detector:
             finder = self._finders[which] = keyed.Finder(self.rules[which])
         found = finder.search(text, low, end)
         if found is None:
-            done[which] = max(done.get(which, 0), end - 1)
+            if self.rules[which].lexical != "under":
+                # A keyword may end in the next hit and have begun before this one: with a value behind it, there alone.
+                done[which] = max(done.get(which, 0), end - 1)
             return
         start, stop = found.span("value")
         done[which] = stop
@@ -253,10 +256,15 @@ class Detector:
     ) -> None:
         """Read the table or the segment that the hit at `end` begins."""
         known = self._known_columns()
-        if purpose == TABLE:
-            cells, done[purpose] = known.read(text, end, done.get(purpose, 0))
-        else:
+        if purpose == SEGMENT:
             cells, done[purpose] = known.segment(text, end)
+        else:
+            before = done.get(TABLE, 0)
+            if purpose == TABLE:
+                end = text.rfind("\n", 0, end)  # the hit ends in the line below the header
+            if end <= before:
+                return
+            cells, done[TABLE] = known.read(text, end, before)
         for cell in cells:
             if not cell.name:
                 if families is None or "pii" in families:

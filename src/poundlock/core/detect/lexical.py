@@ -79,7 +79,7 @@ ABOUT = Expression(
     r"|idempotency|registry|shortcut|index|range|composite|clustering|unique|translation|message|state|query|feature"
     r"|flag|s3|blob|file|bucket|item|list|tree|entity|record|event|topic|metric|label|tag|param|form|json|field"
     r"|property|prop|attr|attribute|setting)[-_]?keys?$)"
-    r"|(?i:change|lock|resume|resumption|sync|skip|cancell?ation|idempotency|page|continuation)[-_]?[Tt]oken"
+    r"|(?i:change|request|action|lock|resume|resumption|sync|skip|cancell?ation|idempotency|page|continuation)[-_]?[Tt]oken"
     r"|(?i:thought[-_]?signature)|max[-_]?[Tt]oken|Mgr|Manager|Realm",
 )
 SPACED_WORDS = Expression(r"(?:[^\W\d_]{2,}[ ,.!?:'’]+){1,}[^\W\d_]*[ ,.!?:'’]*")

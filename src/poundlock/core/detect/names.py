@@ -152,7 +152,8 @@ def _database(patterns: list[str]) -> bytes:
             ids.append(number)
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(expressions=expressions, ids=ids, flags=[hyperscan.HS_FLAG_CASELESS] * len(ids))
-    return bytes(hyperscan.dumpb(database))
+    data = bytes(hyperscan.dumpb(database))
+    return len(data).to_bytes(4) + data
 
 
 def _match(text: str, start: int, end: int, *, host: bool) -> Match:

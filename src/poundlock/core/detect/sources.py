@@ -1,4 +1,4 @@
-"""The first stage: where in a text a second look pays. One Hyperscan database, or Aho-Corasick where there is none.
+"""The first stage: where in a text a second look pays. Hyperscan databases, or Aho-Corasick where there is none.
 
 Gives hits (end, trigger number) with ends in code points. Must never decide that something is a finding.
 """
@@ -18,7 +18,8 @@ class Trigger(NamedTuple):
     """`expression` for Hyperscan; a hit's match starts `least` to `most` characters before the hit's end.
 
     `fixed`: every match is `least` characters wide and ends on a character's last byte. `literals`: lower-case texts of
-    which every match holds one; none if there is no such text of three characters.
+    which every match holds one; none if there is no such text of three characters. Triggers of one `group` share a
+    database: what must step through every byte (no literal, or a very short one) would slow down what need not.
     """
 
     expression: str
@@ -26,6 +27,7 @@ class Trigger(NamedTuple):
     most: int
     fixed: bool = False
     literals: tuple[str, ...] = ()
+    group: int = 0
 
 
 class Source(Protocol):
@@ -53,43 +55,54 @@ def to_code_points(data: bytes, hits: list[tuple[int, int]]) -> list[tuple[int, 
 
 
 def compile_database(triggers: Sequence[Trigger]) -> bytes:
-    """Compile the triggers into a serialized Hyperscan database.
+    """Compile the triggers into serialized Hyperscan databases, one a group, each behind its size in four bytes.
 
     Raises: `ImportError` where there is no Hyperscan; `ValueError` naming the trigger that it refuses.
     """
     import hyperscan  # noqa: PLC0415 (optional on some platforms, and not needed where a cache is)
 
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    try:
-        database.compile(
-            expressions=[trigger.expression.encode() for trigger in triggers],
-            ids=list(range(len(triggers))),
-            flags=[0] * len(triggers),
-        )
-    except hyperscan.error as fault:
-        for number, trigger in enumerate(triggers):
-            try:
-                hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK).compile(
-                    expressions=[trigger.expression.encode()], ids=[0], flags=[0]
-                )
-            except hyperscan.error as reason:
-                raise ValueError(f"trigger {number} is refused: {reason}") from reason
-        raise ValueError(f"the triggers together are refused: {fault}") from fault
-    return bytes(hyperscan.dumpb(database))
+    parts: list[bytes] = []
+    for group in sorted({trigger.group for trigger in triggers}):
+        numbers = [number for number, trigger in enumerate(triggers) if trigger.group == group]
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        try:
+            database.compile(
+                expressions=[triggers[number].expression.encode() for number in numbers],
+                ids=numbers,
+                flags=[0] * len(numbers),
+            )
+        except hyperscan.error as fault:
+            for number in numbers:
+                try:
+                    hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK).compile(
+                        expressions=[triggers[number].expression.encode()], ids=[0], flags=[0]
+                    )
+                except hyperscan.error as reason:
+                    raise ValueError(f"trigger {number} is refused: {reason}") from reason
+            raise ValueError(f"the triggers together are refused: {fault}") from fault
+        data = bytes(hyperscan.dumpb(database))
+        parts.append(len(data).to_bytes(4) + data)
+    return b"".join(parts)
 
 
 class Hyperscan:
-    """A compiled database with a pool of scratch spaces, so that any number of threads can scan at once."""
+    """Compiled databases with a pool of scratch spaces each, so that any number of threads can scan at once."""
 
     def __init__(self, serialized: bytes) -> None:
+        """Load what `compile_database` gave."""
         import hyperscan  # noqa: PLC0415 (see compile_database)
 
-        self._database: Any = hyperscan.loadb(serialized, mode=hyperscan.HS_MODE_BLOCK)
         self._make: Any = hyperscan.Scratch
         # list.append and list.pop are atomic: a scratch is in one thread's hands or in the pool, never in two.
-        first = hyperscan.Scratch(self._database)
-        self._database.scratch = first
-        self._pool: list[Any] = [first]
+        self._parts: list[tuple[Any, list[Any]]] = []
+        at = 0
+        while at < len(serialized):
+            size = int.from_bytes(serialized[at : at + 4])
+            database: Any = hyperscan.loadb(serialized[at + 4 : at + 4 + size], mode=hyperscan.HS_MODE_BLOCK)
+            first = hyperscan.Scratch(database)
+            database.scratch = first
+            self._parts.append((database, [first]))
+            at += 4 + size
 
     def scan(self, text: str) -> list[tuple[int, int]]:
         """See `Source`."""
@@ -97,14 +110,20 @@ class Hyperscan:
         data = ("\n" + text).encode("utf-8", "surrogatepass")
         ascii_only = len(data) == len(text) + 1
         hits: list[tuple[int, int]] = []
-        try:
-            scratch = self._pool.pop()
-        except IndexError:
-            scratch = self._make(self._database)
-        try:
-            self._database.scan(data, match_event_handler=_collect, context=hits, scratch=scratch)
-        finally:
-            self._pool.append(scratch)
+        found = 0
+        for database, pool in self._parts:
+            before = len(hits)
+            try:
+                scratch = pool.pop()
+            except IndexError:
+                scratch = self._make(database)
+            try:
+                database.scan(data, match_event_handler=_collect, context=hits, scratch=scratch)
+            finally:
+                pool.append(scratch)
+            found += len(hits) > before
+        if found > 1:
+            hits.sort()
         return hits if ascii_only or not hits else to_code_points(data, hits)
 
 

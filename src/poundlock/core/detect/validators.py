@@ -266,7 +266,12 @@ CODE_WORDS = frozenset(_CODE_WORDS.split())
 def host(value: str, _: str) -> float:
     """Check a name on an internal domain: not an attribute in code, not a placeholder."""
     labels = value.lower().split(".")
-    if labels[0] in CODE_WORDS or any("_" in label for label in labels) or scoring.made_up(value):
+    if (
+        labels[0] in CODE_WORDS
+        or labels[-2:] == ["google", "internal"]
+        or any("_" in label for label in labels)
+        or scoring.made_up(value)
+    ):
         return REJECT
     if (
         len(labels) == 2
@@ -287,6 +292,7 @@ def arn(value: str, _: str) -> float:
         REJECT
         if account in ("123456789012", "111122223333", "012345678901", "444455556666", "999999999999")
         or len(set(account)) < 3
+        or account.startswith("0123456789")
         else SAME
     )
 
