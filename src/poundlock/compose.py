@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
 import hashlib
 import os
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from poundlock.adapters import keys, places, policyfiles, rulefiles
 from poundlock.adapters.aws import AwsSigner
-from poundlock.adapters.credentials import Credentials
+from poundlock.adapters.credentials import Credentials, digest, fresh
 from poundlock.adapters.documents.process import DocumentReader
 from poundlock.adapters.heads import HeadFile
 from poundlock.adapters.knownfile import KnownFile
@@ -25,12 +26,15 @@ from poundlock.core.audit import key_fingerprint
 from poundlock.core.conversation import Memo
 from poundlock.core.errors import ClientFault
 from poundlock.core.identity import registry
+from poundlock.core.identity.workloads import Workload
 from poundlock.core.model import Snapshot
 from poundlock.gateway.attachments import Attachments
 from poundlock.gateway.auth import Callers
+from poundlock.gateway.issuing import Issuing
 from poundlock.gateway.mcp_session import Session
 from poundlock.gateway.snapshot import Snapshots
 from poundlock.gateway.sockets import SocketExchange
+from poundlock.gateway.vouching import Vouchers
 from poundlock.wire.passages import Passages
 
 if TYPE_CHECKING:
@@ -140,6 +144,37 @@ async def approvals(settings: Settings) -> AsyncIterator[ApprovalFile]:
             yield known
         finally:
             known.close()
+
+
+def workloads(settings: Settings) -> tuple[Workload, ...]:
+    """Give the workloads of the configuration."""
+    return tuple(
+        Workload(name=name, **{field: getattr(row, field) for field in row.__struct_fields__})
+        for name, row in settings.identity.workloads.items()
+    )
+
+
+def issuing(settings: Settings, line: SocketExchange, store: SqliteStore) -> Issuing:
+    """Join the token endpoint of one worker, whose store is open."""
+    folder = places.state_folder(settings)
+    master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+    clock = SystemClock()
+    callers_ = line.identity
+    assert isinstance(callers_, Callers)  # noqa: S101 (`exchange` made it)
+
+    from poundlock.adapters import tokens  # noqa: PLC0415 (few commands sign a token)
+    from poundlock.adapters.issuers import Issuers  # noqa: PLC0415 (as above)
+
+    return Issuing(
+        callers=callers_,
+        ledger=Identities(store, clock, by="gateway"),
+        vouching=Vouchers(workloads(settings), Issuers(), unchecked=tokens.unchecked, issued=tokens.issued),
+        signatures=functools.cache(lambda: tokens.Tokens(master.tokens)),
+        fresh=fresh,
+        digest=digest,
+        clock=clock,
+        issuer=issuer(master),
+    )
 
 
 @contextlib.asynccontextmanager

@@ -30,20 +30,7 @@ def add_parser(subparsers: Any) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = actions.add_parser("add", help="register a server: a command after --, or --url")
     add.add_argument("name", metavar="NAME")
-    add.add_argument("--url", default="", help="a server that speaks streamable HTTP")
-    add.add_argument(
-        "--env", action="append", default=[], metavar="NAME=VALUE", help="a variable for the command (kept sealed)"
-    )
-    add.add_argument(
-        "--header", action="append", default=[], metavar="NAME:VALUE", help="a header for the URL (kept sealed)"
-    )
-    add.add_argument("--cwd", default="", help="the command's folder (default: the client's)")
-    add.add_argument("--local", action="store_true", help="what it is given stays on this machine: it gets true values")
-    add.add_argument(
-        "--results", choices=("auto", "clear", "disguise"), default="auto", help="how its results reach the client"
-    )
-    add.add_argument("--no-sampling", action="store_true", help="it may not ask the client's model")
-    add.add_argument("--config", metavar="FILE", help="the configuration (default: the user's)")
+    _options(add)
     add.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     for name, line in (
         ("list", "the servers, and how their tools stand"),
@@ -63,6 +50,24 @@ def add_parser(subparsers: Any) -> None:
             each.add_argument("--all", action="store_true", help="accept all that wait")
         each.add_argument("--config", metavar="FILE", help="the configuration (default: the user's)")
     parser.set_defaults(run=run)
+
+
+def _options(add: argparse.ArgumentParser) -> None:
+    """Add what may stand before the name and after it."""
+    add.add_argument("--url", default="", help="a server that speaks streamable HTTP")
+    add.add_argument(
+        "--env", action="append", default=[], metavar="NAME=VALUE", help="a variable for the command (kept sealed)"
+    )
+    add.add_argument(
+        "--header", action="append", default=[], metavar="NAME:VALUE", help="a header for the URL (kept sealed)"
+    )
+    add.add_argument("--cwd", default="", help="the command's folder (default: the client's)")
+    add.add_argument("--local", action="store_true", help="what it is given stays on this machine: it gets true values")
+    add.add_argument(
+        "--results", choices=("auto", "clear", "disguise"), default="auto", help="how its results reach the client"
+    )
+    add.add_argument("--no-sampling", action="store_true", help="it may not ask the client's model")
+    add.add_argument("--config", metavar="FILE", help="the configuration (default: the user's)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,7 +96,15 @@ def run(args: argparse.Namespace) -> int:
 def _add(register: McpFile, args: argparse.Namespace) -> int:
     from poundlock.core.mcp import Server
 
-    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    # argparse leaves all that follows the name to the command, options of ours too.
+    own = args.command.index("--") if "--" in args.command else len(args.command)
+    if not args.command or not args.command[0].startswith("--"):
+        own = 0
+    options = argparse.ArgumentParser(prog="poundlock mcp add", allow_abbrev=False)
+    _options(options)
+    options.parse_args(args.command[:own], args)
+    command = args.command[own:]
+    command = command[1:] if command[:1] == ["--"] else command
     if bool(command) == bool(args.url):
         raise ConfigFault(
             "A server is a command or a URL.",

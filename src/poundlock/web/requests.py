@@ -71,7 +71,8 @@ def door(headers: Iterable[tuple[bytes, bytes]], settings: Gateway, *, socket: b
     if found["name"] not in LOOPBACK and found["name"] not in settings.hosts:
         return Refusal(403, "This Host is not a name of the gateway. Add it to gateway.hosts if it is one.")
     if origins:
-        if len(origins) > 1 or origins[0] not in settings.origins:
+        own = f"http://{hosts[0]}"  # serves no pages; MCP clients name the server's own origin
+        if len(origins) > 1 or (origins[0] not in settings.origins and origins[0].lower() != own):
             return Refusal(403, "A web page may not use the gateway. Add its origin to gateway.origins if it may.")
     elif site not in {"", "none"}:
         return Refusal(403, "A web page may not use the gateway.")

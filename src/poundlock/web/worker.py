@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
 
 from poundlock import compose
 from poundlock.adapters import keys, places
+from poundlock.gateway.issuing import Wicket
+from poundlock.gateway.mcp_http import Front, McpExchange
 from poundlock.web.data_plane import DataPlane
-
-if TYPE_CHECKING:
-    from poundlock.gateway.exchange import Exchange
 
 
 def data_plane() -> DataPlane:
@@ -24,12 +22,13 @@ def data_plane() -> DataPlane:
     line, store = compose.exchange(settings)
     running: list[asyncio.Task[None]] = []
 
-    async def startup() -> Exchange:
+    async def startup() -> Wicket:
         await store.open()
         running.append(asyncio.create_task(line.snapshots.watch()))
         running.append(asyncio.create_task(line.presence.watch()))
         running.append(asyncio.create_task(line.desk.watch()))
-        return line
+        mcp = McpExchange(compose.McpLine(settings, line, store), line.upstream, new_id=line.new_id)
+        return Wicket(compose.issuing(settings, line, store), Front(line, mcp, line.socket))
 
     async def shutdown() -> None:
         for task in running:
