@@ -79,6 +79,7 @@ CLIENTS = {
             "node_modules/ai/package.json",
         ),
         Client("litellm", "pypi", ("litellm==1.105.0",), "venv/bin/python"),
+        Client("sdk-aws", "pypi", ("boto3==1.44.5",), "venv/bin/python"),
         Client("pydantic-ai", "pypi", ("pydantic-ai-slim[anthropic,openai]==2.68.0",), "venv/bin/python"),
         Client("aimock", "npm", ("@copilotkit/aimock@1.43.0",), "node_modules/@copilotkit/aimock/package.json"),
         Client("node22", "npm", ("node@22.23.3",), "node_modules/.bin/node"),

@@ -5,8 +5,10 @@ It must never point an agent at the gateway itself: `poundlock run`, `poundlock 
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts import clients
@@ -15,11 +17,13 @@ from tests.clients.launch import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 Block = dict[str, Any]
 WANTED = '"{{stripe}}" — \\ {{secret}}'
 """What the agent is to write into the file. (Copilot itself takes GitHub's tokens out of what a command printed.)"""
+
+
+_DRIVERS = Path(__file__).parent / "drivers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Agent:
 
     id: str
     installs: tuple[str, ...]
+    login: str
+    """What it is logged in with."""
     path: str
     """How the path of its conversation's requests begins."""
     ways: tuple[str, ...]
@@ -42,6 +48,16 @@ class Agent:
     """Arguments of a run that sets it up first."""
     given: str = ""
     """What is typed to it."""
+    driver: str = ""
+    """A program of our own that uses a library; `arguments` are this program's."""
+
+    def command(self, project: Path) -> list[str]:
+        """Give the command that has it do its task."""
+        own = self.arguments(project)
+        program = str(clients.executable(self.installs[0]))
+        if self.driver.endswith(".mjs"):
+            program = str(clients.executable("node22"))
+        return [program, *([str(_DRIVERS / self.driver)] if self.driver else []), *own]
 
     @property
     def version(self) -> str:
@@ -66,6 +82,21 @@ _FUNCTIONS = (
     "def write_file(path: str, content: str) -> str:\n    'Write.'\n"
     "    open(path, 'w').write(content)\n    return 'ok'\n"
 )
+
+
+def _account() -> dict[str, Any]:
+    """Give a login such as Codex keeps of a ChatGPT account; the tokens are nobody's."""
+
+    def part(value: dict[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    about = {"chatgpt_account_id": "account-1", "chatgpt_plan_type": "plus", "chatgpt_user_id": "user-1"}
+    claims = {"exp": 4_000_000_000, "email": "ada@example.org", "https://api.openai.com/auth": about}
+    token = f"{part({'alg': 'none'})}.{part(claims)}.{part({})}"
+    tokens = {"id_token": token, "access_token": token, "refresh_token": KEY, "account_id": "account-1"}
+    return {"auth_mode": "chatgpt", "OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": "2100-01-01T00:00:00Z"}
+
+
 _CODEX = ["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
 _CODEX += ["-c", "model=gpt-5.2", "-c", "analytics.enabled=false"]
 
@@ -73,6 +104,7 @@ AGENTS = (
     Agent(
         id="claude-code",
         installs=("claude-code",),
+        login="API key",
         path="/v1/messages",
         ways=("run", "init", "intercept"),
         arguments=lambda _: ["-p", PROMPT, "--allowedTools", "Read,Write,Bash"],
@@ -83,6 +115,7 @@ AGENTS = (
     Agent(
         id="codex",
         installs=("codex",),
+        login="API key of its own login",
         path="/v1/responses",
         ways=("run", "init", "intercept"),
         arguments=lambda _: [*_CODEX, PROMPT],
@@ -91,8 +124,43 @@ AGENTS = (
         files={".codex/auth.json": json.dumps({"OPENAI_API_KEY": KEY})},
     ),
     Agent(
+        id="codex",
+        installs=("codex",),
+        login="ChatGPT account",
+        path="/backend-api/codex/responses",
+        # Intercepted, it asks its account's host for more than is inspected, and gives up when that is refused.
+        ways=("run",),
+        arguments=lambda _: [*_CODEX, PROMPT],
+        read=lambda _: _tool("exec_command", cmd="cat settings.env"),
+        write=lambda project: _tool("exec_command", cmd=_sh(project)),
+        files={".codex/auth.json": json.dumps(_account())},
+    ),
+    Agent(
+        id="claude-code",
+        installs=("claude-code",),
+        login="bearer token",
+        path="/v1/messages",
+        ways=("run", "intercept"),
+        arguments=lambda _: ["-p", PROMPT, "--allowedTools", "Read,Write,Bash"],
+        read=lambda project: _tool("Read", file_path=str(project / "settings.env")),
+        write=lambda project: _tool("Write", file_path=str(project / "result.txt"), content=WANTED),
+        env={"ANTHROPIC_AUTH_TOKEN": KEY, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
+    ),
+    Agent(
+        id="claude-code",
+        installs=("claude-code",),
+        login="subscription",
+        path="/v1/messages",
+        ways=("run", "intercept"),
+        arguments=lambda _: ["-p", PROMPT, "--allowedTools", "Read,Write,Bash"],
+        read=lambda project: _tool("Read", file_path=str(project / "settings.env")),
+        write=lambda project: _tool("Write", file_path=str(project / "result.txt"), content=WANTED),
+        env={"CLAUDE_CODE_OAUTH_TOKEN": KEY, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
+    ),
+    Agent(
         id="gemini-cli",
         installs=("gemini-cli", "node22"),
+        login="API key",
         path="/v1beta/models/",
         ways=("run", "init", "intercept"),
         arguments=lambda _: ["--approval-mode", "yolo", "-m", "gemini-2.5-flash", "-p", PROMPT],
@@ -112,6 +180,7 @@ AGENTS = (
     Agent(
         id="qwen-code",
         installs=("qwen-code", "node22"),
+        login="API key",
         path="/v1/chat/completions",
         ways=("run", "init", "intercept"),
         arguments=lambda _: ["--auth-type", "openai", "-y", "-m", "gpt-5.2", PROMPT],
@@ -122,6 +191,7 @@ AGENTS = (
     Agent(
         id="opencode",
         installs=("opencode",),
+        login="API key",
         path="/v1/messages",
         ways=("run", "init", "intercept"),
         arguments=lambda _: ["run", "--model", "anthropic/claude-sonnet-4-6", PROMPT],
@@ -132,6 +202,7 @@ AGENTS = (
     Agent(
         id="continue",
         installs=("continue", "node22"),
+        login="API key",
         path="/v1/messages",
         ways=("run", "init"),
         arguments=lambda _: ["--auto", "-p", PROMPT],
@@ -147,6 +218,7 @@ AGENTS = (
     Agent(
         id="copilot-cli",
         installs=("copilot-cli", "node22"),
+        login="key of one's own",
         path="/v1/chat/completions",
         ways=("run", "init"),
         arguments=lambda _: ["--allow-all-tools", "-p", PROMPT],
@@ -162,6 +234,7 @@ AGENTS = (
     Agent(
         id="cline",
         installs=("cline", "node22"),
+        login="API key",
         path="/v1/responses",
         ways=("run", "init"),
         arguments=lambda _: [PROMPT],
@@ -172,6 +245,7 @@ AGENTS = (
     Agent(
         id="aider",
         installs=("aider",),
+        login="API key",
         path="/v1/chat/completions",
         ways=("run", "init", "intercept"),
         arguments=lambda _: [
@@ -186,6 +260,7 @@ AGENTS = (
     Agent(
         id="pi",
         installs=("pi", "node22"),
+        login="API key",
         path="/v1/messages",
         ways=("run", "init", "intercept"),
         arguments=lambda _: ["--provider", "anthropic", "--model", "claude-sonnet-4-6", "-p", PROMPT],
@@ -196,6 +271,7 @@ AGENTS = (
     Agent(
         id="llm",
         installs=("llm",),
+        login="API key",
         path="/v1/chat/completions",
         ways=("run", "init", "intercept"),
         arguments=lambda _: ["-m", "gpt-4o", "--functions", _FUNCTIONS, PROMPT],
@@ -203,4 +279,42 @@ AGENTS = (
         write=lambda _: _tool("write_file", path="result.txt", content=WANTED),
         env={"OPENAI_API_KEY": KEY},
     ),
+)
+
+
+_LIBRARY_WAYS = {
+    "ollama-node": ("run",),  # a host of its own is not intercepted
+    "ai-sdk-anthropic": ("intercept",),  # it wants /v1 in the variable that every other program wants without
+}
+
+
+def _library(id: str, installs: tuple[str, ...], driver: str, path: str, key: str) -> Agent:  # noqa: A002 (a field's name)
+    """Give a library as an agent: a small program of our own that uses it."""
+    ways = _LIBRARY_WAYS.get(id, ("run", "intercept"))
+    name = id.removesuffix("-node")
+    return Agent(
+        id=id,
+        installs=installs,
+        login="API key",
+        path=path,
+        ways=ways,
+        arguments=lambda _: [name, PROMPT],
+        read=lambda _: _tool("read_file", path="settings.env"),
+        write=lambda _: _tool("write_file", path="result.txt", content=WANTED),
+        env={key: KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "SDK_ROOT": str(clients.folder(installs[0]))},
+        driver=driver,
+    )
+
+
+_NODE = ("sdks-more-node", "node22")
+_CHAT, _MESSAGES, _RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
+LIBRARIES = (
+    _library("ai-sdk-anthropic", _NODE, "more.mjs", _MESSAGES, "ANTHROPIC_API_KEY"),
+    _library("ai-sdk-openai", _NODE, "more.mjs", _RESPONSES, "OPENAI_API_KEY"),
+    _library("google-node", _NODE, "more.mjs", "/v1/models/", "GEMINI_API_KEY"),
+    _library("ollama-node", _NODE, "more.mjs", "/api/chat", "OLLAMA_API_KEY"),
+    _library("litellm-anthropic", ("litellm",), "frameworks.py", _MESSAGES, "ANTHROPIC_API_KEY"),
+    _library("litellm-openai", ("litellm",), "frameworks.py", _CHAT, "OPENAI_API_KEY"),
+    _library("pydantic-ai-anthropic", ("pydantic-ai",), "frameworks.py", _MESSAGES, "ANTHROPIC_API_KEY"),
+    _library("pydantic-ai-openai", ("pydantic-ai",), "frameworks.py", _RESPONSES, "OPENAI_API_KEY"),
 )

@@ -57,7 +57,7 @@ def running_gateway(folder: Path, upstream: str, settings: str = "") -> Iterator
     config, ready = folder / "poundlock.toml", folder / "ready.json"
     lines = [f'[state]\ndirectory = "{folder / "state"}"', settings]
     # Ollama's, too, counts as a cloud's here: what goes to a local one may stay in clear.
-    formats = ("anthropic", "gemini", "ollama", "openai")
+    formats = ("anthropic", "bedrock", "gemini", "ollama", "openai")
     lines += [f'[providers.{name}]\nupstream = "{upstream}"\nformat = "{name}"' for name in formats]
     lines += [f'[providers.chatgpt]\nupstream = "{upstream}"\nformat = "openai"']
     config.write_text("\n".join(lines) + "\n")

@@ -61,6 +61,25 @@ def claude_code(url: str, home: Path, folder: Path, *arguments: str, version: st
     return _run([str(clients.executable(version)), *arguments], folder, home, environment)
 
 
+def claude_code_on_bedrock(url: str, home: Path, folder: Path, *arguments: str, key: bool) -> Outcome:
+    """Run Claude Code in a project folder on Amazon Bedrock, with an API key or without any login."""
+    environment = {
+        "CLAUDE_CODE_USE_BEDROCK": "1",
+        "ANTHROPIC_BEDROCK_BASE_URL": url,
+        "AWS_REGION": "us-east-1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        **({"AWS_BEARER_TOKEN_BEDROCK": KEY} if key else {"CLAUDE_CODE_SKIP_BEDROCK_AUTH": "1"}),
+    }
+    return _run([str(clients.executable("claude-code")), *arguments], folder, home, environment)
+
+
+def aws(url: str, home: Path, prompt: str, how: str) -> Outcome:
+    """Ask Amazon Bedrock by AWS's SDK for Python, with keys that mean nothing: it wants some to sign with."""
+    command = [str(clients.executable("sdk-aws")), str(_DRIVERS / "aws.py"), url, prompt, how]
+    keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_EC2_METADATA_DISABLED": "true"}
+    return _run(command, home, home, keys)
+
+
 # The folder is thrown away, and the machine of a test may have no sandbox of its own.
 CODEX = ("--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
 CODEX = (*CODEX, "-c", "model=gpt-5.2", "-c", "analytics.enabled=false")

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 import pytest
 from scripts import clients
 
-from tests.clients import agents
+from tests.clients import agents, credentials
 from tests.clients.conftest import STRAIGHT, Bench, running_gateway
+from tests.provider.running import provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.clients.agents import Agent
 
@@ -32,13 +33,35 @@ _COPY = {
     "secret": {"pattern": r"AWS_SECRET_ACCESS_KEY=([^\s\"\\]+)"},
 }
 LIMIT = 150
-QUICK = {("claude-code", "intercept"), ("codex", "init"), ("pi", "run"), ("llm", "init")}
+QUICK = {
+    ("claude-code", "API key", "intercept"),
+    ("codex", "API key of its own login", "init"),
+    ("pi", "API key", "run"),
+    ("llm", "API key", "init"),
+}
 """What is tried by default; all the rest in the long target."""
 CASES = [
-    pytest.param(agent, way, id=f"{agent.id}-{way}", marks=[] if (agent.id, way) in QUICK else pytest.mark.long)
-    for agent in agents.AGENTS
+    pytest.param(
+        agent,
+        way,
+        id=f"{agent.id}-{agent.login.replace(' ', '_')}-{way}",
+        marks=[] if (agent.id, agent.login, way) in QUICK else pytest.mark.long,
+    )
+    for agent in (*agents.AGENTS, *agents.LIBRARIES)
     for way in agent.ways
 ]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Give a scenario's surroundings without a gateway: `run` and `init` have one of their own."""
+    fakes = credentials.make(20261121)
+    project, home = tmp_path / "project", tmp_path / "home"
+    for place in (project, home):
+        place.mkdir()
+    (project / "settings.env").write_text(fakes.env())
+    with provider(tmp_path / "provider", {"turns": [{"blocks": [{"text": "Nothing to say."}]}]}) as mock:
+        yield Bench("", mock, home, project, fakes)
 
 
 class Machine:
@@ -66,9 +89,11 @@ class Machine:
 
     def configure(self, state: Path, port: int = 0) -> None:
         """Write Poundlock's configuration."""
-        formats = ("anthropic", "gemini", "openai")
+        formats = {"anthropic": "anthropic", "gemini": "gemini", "openai": "openai", "chatgpt": "openai"}
+        formats |= {"qwen": "openai", "ollama": "ollama"}
         lines = [f'[state]\ndirectory = "{state}"', f"[gateway]\nport = {port}"]
-        lines += [f'[providers.{name}]\nupstream = "{self.bench.provider.url}"\nformat = "{name}"' for name in formats]
+        url = self.bench.provider.url
+        lines += [f'[providers.{name}]\nupstream = "{url}"\nformat = "{form}"' for name, form in formats.items()]
         self.config.write_text("\n".join(lines) + "\n")
 
     def poundlock(self, *arguments: str) -> list[str]:
@@ -90,7 +115,7 @@ class Machine:
 
     def ask(self, way: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
         """Have the agent do its task, led here in this way."""
-        command = [str(clients.executable(self.agent.installs[0])), *self.agent.arguments(self.bench.project)]
+        command = self.agent.command(self.bench.project)
         if way != "init":
             self.configure(self.bench.home / "state")
             flags = ["--intercept"] if way == "intercept" else []
@@ -142,7 +167,7 @@ def test_reads_and_writes_true_values(
     wanted = wanted.replace("{{secret}}", values["AWS_SECRET_ACCESS_KEY"])
     assert (project / "result.txt").read_text().rstrip("\n") == wanted, told
     assert f"Done with {values['STRIPE_SECRET_KEY']}." in done.stdout + done.stderr, told
-    requests = [seen for seen in bench.provider.requests(agent.path) if seen.method in {"POST", "GET"}]
+    requests = bench.provider.requests(agent.path)
     assert requests, [seen.path for seen in bench.provider.requests()]
     assert all("/t/" not in seen.path and not seen.header("x-poundlock-token") for seen in requests)
     bench.grade()
@@ -152,6 +177,7 @@ def test_reads_and_writes_true_values(
 def _note(agent: Agent, way: str) -> None:
     place = os.environ.get("POUNDLOCK_CLIENT_RESULTS")
     if place:
-        row = {"client": agent.id, "way": way, "version": agent.version, "on": datetime.now(UTC).date().isoformat()}
+        row = {"client": agent.id, "login": agent.login, "way": way, "version": agent.version}
+        row["on"] = datetime.now(UTC).date().isoformat()
         with Path(place).open("a") as file:
             file.write(json.dumps(row) + "\n")
