@@ -96,6 +96,16 @@ def proof(text: str) -> tuple[dict[str, Any], str]:
     return _verified(text, key, wanted), key.thumbprint()
 
 
+def unchecked(text: str) -> dict[str, Any]:
+    """Give what a token says, to look for who could have signed it: nobody may believe it. Raises `ClientFault`."""
+    _header(text, "")
+    try:
+        said = msgspec.json.decode(jws.extract_compact(text.encode()).payload or b"")
+    except (JoseError, msgspec.MsgspecError, ValueError):
+        raise ClientFault("The token can't be read.", advice="Ask for a new one.") from None
+    return said if isinstance(said, dict) else {}
+
+
 def issued(text: str, keys: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Give the claims of an issuer's token, and no key id; or nothing and the id of a key that `keys` don't hold.
 
@@ -103,7 +113,9 @@ def issued(text: str, keys: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """
     header = _header(text, "")
     wanted = header.get("kid", "")
-    rows = [row for row in keys.get("keys", ()) if isinstance(row, dict) and row.get("use", "sig") == "sig"]
+    rows = [
+        row for row in keys.get("keys", ()) if isinstance(row, dict) and row.get("use", "sig") in {"sig", "jwt-svid"}
+    ]
     found = [row for row in rows if not wanted or row.get("kid") == wanted]
     if not found:
         return {}, str(wanted)

@@ -201,15 +201,7 @@ class Callers:
             shown = headers.get(_PROOF, "")
             if not shown or "," in shown:
                 raise ClientFault("The token is bound to a key.", advice="Send one proof of it (RFC 9449) in `DPoP`.")
-            proven, key = signing.proof(shown)
-            if key != said.key:
-                raise ClientFault(
-                    "The proof is of another key than the token's.", advice="Ask for a token of your own."
-                )
-            id_ = claims.proof(proven, method=asked.method, url=asked.url, token=signing.digest(token), now=now)
-            until = now + 2 * claims.PROOF_AGE * claims.SECOND
-            if not self._proofs.first(f"{key} {id_}", until):
-                raise ClientFault("This proof was used before.", advice="Make one for each request.")
+            await self.proven(shown, asked, token="" if asked.bare else signing.digest(token), key=said.key)
         if await self._ask(lambda register: register.denied(said.id)):
             raise ClientFault("The token was revoked.", advice="Ask for a new one.")
         standings = await self._ask(lambda register: register.by_id(said.task))
@@ -218,6 +210,22 @@ class Callers:
         if (task.key, task.human, task.tool, task.tool_epoch) != (said.key, said.human, said.tool, said.epoch):
             raise ClientFault("The token and its task don't agree.", advice="Ask for a new one.")
         return Admission(principal=principal, token=said.id)
+
+    async def proven(self, shown: str, asked: Asked, *, token: str = "", key: str = "") -> tuple[str, str]:
+        """Give the id and the key of a proof that is good here and now, and was not used before.
+
+        `token` is the hash of the token that it must go with, `key` the thumbprint that its key must have; empty for
+        any. Raises: `ClientFault`.
+        """
+        signing = self._signing = self._signing or self._signatures()
+        now = self._clock.now()
+        said, found = signing.proof(shown)
+        if key and found != key:
+            raise ClientFault("The proof is of another key than the token's.", advice="Ask for a token of your own.")
+        id_ = claims.proof(said, method=asked.method, url=asked.url, token=token, now=now)
+        if not self._proofs.first(f"{found} {id_}", now + 2 * claims.PROOF_AGE * claims.SECOND):
+            raise ClientFault("This proof was used before.", advice="Make one for each request.")
+        return id_, found
 
     def _acting(self, standings: tuple[Standing, ...], how: str) -> Principal:
         """Give the principal of a task that stands. Raises: `Refused`."""

@@ -139,6 +139,14 @@ class Identities:
         """Give the time that changes are made at, nanoseconds since the epoch."""
         return self._clock.now()
 
+    def seen(self, id: str) -> Seen | None:  # noqa: A002 (the word of the register)
+        """Give a tool's entry."""
+        return self.ask.tool(id)
+
+    def task(self, id: str) -> tuple[Standing, ...]:  # noqa: A002 (the word of the register)
+        """Give a task, then its parents up to the root."""
+        return self.ask.by_id(id)
+
     def close(self) -> None:
         """Let go of the file; the store is closed by whoever opened it."""
         self.ask.close()
