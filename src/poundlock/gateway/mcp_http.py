@@ -15,6 +15,7 @@ from poundlock.core.errors import ClientFault, Fault, UpstreamFault
 from poundlock.gateway import http
 from poundlock.gateway.mcp_session import failure
 from poundlock.wire import framing
+from poundlock.wire.arrays import ItemSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +30,7 @@ PREFIX = "/mcp/"
 SESSIONS = 4096
 """How many sessions are known at a time; one that was used longest ago begins anew, with nothing pending."""
 LARGEST = 64 * 1024 * 1024
-"""Bytes of the longest answer that is not streamed."""
+"""Bytes of the longest message."""
 _SESSION = "mcp-session-id"
 _METHODS = frozenset({"GET", "POST", "DELETE"})
 
@@ -133,24 +134,31 @@ class McpExchange:
             await self._stream(response, respond, session, server, request)
             await respond.end()
             return
-        whole = bytearray()
-        async for chunk in response.chunks():
-            whole += chunk
-            if len(whole) > LARGEST:
-                raise UpstreamFault("The MCP server's answer is too large.", advice="Ask it for less.")
-        data = bytes(whole)
-        if data and kind == "application/json":
-            passed = await session.from_server(data)
-            self._post(passed.back, server, request)
-            data = passed.on or b""
-        elif data and response.status < 400:
+        if kind != "application/json" and response.status < 400 and request.method == "POST" and response.status != 202:
             raise UpstreamFault(f"The MCP server {server.name} answered with something that is not JSON.")
-        if extra is not None:
-            data = b"[" + b",".join(part for part in (extra, data) if part) + b"]" if data else extra
         await respond.start(response.status, headers)
-        if data:
-            await respond.send(data)
+        if extra is not None:
+            await respond.send(b"[" + extra + b",")
+        if kind == "application/json":
+            await self._objects(response, respond, session, server, request)
+        if extra is not None:
+            await respond.send(b"]")
         await respond.end()
+
+    async def _objects(
+        self, response: UpstreamResponse, respond: Respond, session: Session, server: Server, request: Request
+    ) -> None:
+        """Carry a JSON body object by object: a message, a batch, or messages one after another as they come."""
+        splitter = ItemSplitter(LARGEST)
+        async for chunk in response.chunks():
+            for piece in splitter.feed(chunk):
+                if not piece.item:
+                    await respond.send(piece.data)
+                    continue
+                passed = await session.from_server(piece.data)
+                self._post(passed.back, server, request)
+                if passed.on is not None:
+                    await respond.send(passed.on)
 
     async def _stream(
         self, response: UpstreamResponse, respond: Respond, session: Session, server: Server, request: Request
