@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from poundlock.core.services import Services
 
 PORT = 8789
-START_SECONDS = 30
+START_SECONDS = 75
 TRUSTING = {
     "NODE_EXTRA_CA_CERTS": "own",
     "SSL_CERT_FILE": "all",

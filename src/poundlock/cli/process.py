@@ -15,7 +15,7 @@ from typing import Any
 
 from poundlock.core.errors import ConfigFault
 
-START_SECONDS = 30
+START_SECONDS = 75  # after an update the rules are compiled first, which a busy machine takes its time for
 
 
 class Gateway:
