@@ -183,7 +183,12 @@ class Detector:
         before = done.get(which, 0)
         mode = self.rules[which].lexical
         if mode:
-            if end > before and (mode != "under" or keyed.BEHIND.match(text, end)):
+            if mode == "under":
+                behind = keyed.BEHIND.match(text, end)
+                if behind is None:
+                    return
+                end = behind.end(1)
+            if end > before:
                 self._beside(text, max(low, before, 0), end, which, done, spans)
             return
         pattern = self._patterns.get(which)
