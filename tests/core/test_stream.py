@@ -460,7 +460,12 @@ def test_idle() -> None:
     assert not homeward().idle
     scanned = Homeward({}, everywhere, StreamScanner(lambda _text: ()))
     assert (scanned.idle, scanned.scanning) == (False, True)
-    assert not homeward().scanning
+    assert not Homeward({PLAIN.text: PLAIN}, everywhere).scanning
+
+
+def test_a_value_that_json_escapes_makes_every_text_be_read():
+    """Only what was read before tells that a text is a JSON document, in which such a value is written differently."""
+    assert Homeward({HARD.text: HARD}, everywhere).scanning
 
 
 # -- hostile streams -------------------------------------------------------------------------------------------------
@@ -627,4 +632,4 @@ def test_what_an_answer_says_again_is_restored_the_same_and_not_counted():
     command = json.dumps({"command": f"curl {PLAIN.text}"})
     assert again.restore_argument_text("Bash", command) == way.restore_argument_text("Bash", command) == command
     assert (way.restored, way.left) == (1, 1)
-    assert not again.scanning
+    assert not again.idle

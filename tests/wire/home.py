@@ -31,9 +31,26 @@ def everywhere(_surrogate: Surrogate, _sink: Sink) -> bool:
     return True
 
 
+class Quick(Homeward):
+    """A way home that reads only what it must, as one does on which no value is written differently inside JSON.
+
+    `HARD` is such a value: with it every text is read, and the quick way would stand untested.
+    """
+
+    @property
+    def scanning(self) -> bool:
+        """Whether every text must be fed: for the scanner alone."""
+        return self._scanner is not None
+
+
 def homeward(permit: Callable[[Surrogate, Sink], bool] = everywhere, scanner: StreamScanner | None = None) -> Homeward:
     """Give a way home on which `ISSUED` was issued."""
-    return Homeward(ISSUED, permit, scanner)
+    return Quick(ISSUED, permit, scanner)
+
+
+def careful(permit: Callable[[Surrogate, Sink], bool] = everywhere) -> Homeward:
+    """Give the way home that the gateway takes with `ISSUED`: every text is read."""
+    return Homeward(ISSUED, permit)
 
 
 def carried(codec: StreamCodec, pieces: list[bytes]) -> bytes:

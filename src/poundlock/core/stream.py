@@ -80,8 +80,11 @@ class Homeward:
 
     @property
     def scanning(self) -> bool:
-        """Whether every text must be fed, also such as holds nothing to restore."""
-        return self._scanner is not None
+        """Whether every text must be fed, also such as holds nothing to restore.
+
+        A text's beginning says whether it is a JSON document, in which some values are written differently.
+        """
+        return self._scanner is not None or self._awkward
 
     @property
     def restored(self) -> int:
