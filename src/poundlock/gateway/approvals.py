@@ -104,7 +104,9 @@ class Desk:
         Raises: `Unanswered` when it was no, or when there was none in time.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._settings.wait_seconds
+        # Nobody answered while another exchange waited: this one is a retry, and a tool may send many of them.
+        told = any(each.state == "told" for each in approval.waits)
+        until = loop.time() + (0.0 if told else self._settings.wait_seconds)
         quiet = max(self._settings.quiet_seconds, 0.25)
         sign = loop.time() + quiet
         try:
@@ -183,6 +185,7 @@ def _head(exchange: str, approval: str) -> list[tuple[str, str]]:
     return [
         ("content-type", "text/event-stream"),
         ("cache-control", "no-cache"),
+        ("x-should-retry", "false"),  # what ends this stream may be a refusal
         ("x-poundlock-decision", exchange),
         ("x-poundlock-approval", approval),
     ]

@@ -96,9 +96,9 @@ class Anthropic:
         """Give the header in which a key goes."""
         return "x-api-key", key
 
-    def broken(self, message: str, *, code: str = "") -> bytes:  # noqa: ARG002 (its errors have no code)
-        """Give what ends a stream that broke on the way: an error event."""
-        return framing.event(write(_error(502, message)), "error")
+    def broken(self, message: str, *, code: str = "") -> bytes:
+        """Give what ends a stream that broke on the way: an error event; with a code, one that is no use to retry."""
+        return framing.event(write(_error(400 if code else 502, message)), "error")
 
 
 # platform.claude.com/docs, "Errors".

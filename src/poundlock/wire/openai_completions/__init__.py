@@ -73,7 +73,7 @@ class OpenAICompletions:
 
     def broken(self, message: str, *, code: str = "") -> bytes:
         """Give what ends a stream that broke on the way: an event with an error."""
-        return framing.event(write(_error(502, message, code)))
+        return framing.event(write(_error(400 if code else 502, message, code)))
 
 
 def _error(status: int, message: str, code: str) -> dict[str, object]:
