@@ -138,7 +138,7 @@ def test_the_base_of_another_model_counts_for_that_one():
 
 def test_the_table_of_tools_is_whole():
     """Every tool is known by its id and its programs, its words are all filled, and its page exists."""
-    filler = words("http://127.0.0.1:1/t/x", "x")
+    filler = words("http://127.0.0.1:1/t/x")
     for client in known():
         assert named(client.id) is client
         assert all(of_program(f"/usr/bin/{program}") is client for program in client.programs)

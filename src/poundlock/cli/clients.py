@@ -87,13 +87,15 @@ def named(id: str) -> Client:  # noqa: A002 (the word of the table)
     )
 
 
-def words(base: str, token: str = "", *, copilot: str = "") -> dict[str, str]:
-    """Give what stands for the words in braces. `base` is the gateway's URL, with the credential if there is one."""
+def words(base: str, *, copilot: str = "") -> dict[str, str]:
+    """Give what stands for the words in braces. `base` is the gateway's URL, with the credential if there is one.
+
+    `copilot` is the kind of provider that Copilot CLI is set to.
+    """
     anthropic = copilot == "anthropic"
     return {
         "base": base,
         "openai": f"{base}/v1",
-        "credential": token,
         "copilot": base if anthropic else f"{base}/v1",
     }
 

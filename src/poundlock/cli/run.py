@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,15 +31,6 @@ if TYPE_CHECKING:
 
     from poundlock.cli.clients import Client
     from poundlock.config import Settings
-
-DEFAULTS = {
-    "ANTHROPIC_BASE_URL": "anthropic",
-    "ANTHROPIC_API_BASE": "anthropic",
-    "OPENAI_BASE_URL": "openai",
-    "OPENAI_API_BASE": "openai",
-    "GOOGLE_GEMINI_BASE_URL": "gemini",
-}
-"""Variables that may lead a tool to another provider, with the provider that they lead to when they are not set."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -83,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             base = f"{url}/t/{token}"
             env = environment(given, base, token, settings)
             if client:
-                command = _by_table(client, command, base, token, env, stack)
+                command = _by_table(client, command, base, settings, env, stack)
             command = led(command, url, env)
         code = _child(command, env)
     if not args.quiet:
@@ -97,16 +89,16 @@ def environment(inherited: Mapping[str, str], base: str, token: str, settings: S
     Where Poundlock holds a provider's key, the tool gets the run's credential in its place.
     """
     out = dict(inherited)
-    url = base.partition("/t/")[0]
-    for name, provider in DEFAULTS.items():
-        _check_elsewhere(name, inherited.get(name, ""), provider, url, settings)
     openai = f"{base}/v1"
+    usual = {
+        "ANTHROPIC_BASE_URL": base,  # Claude Code, the Anthropic SDKs
+        "ANTHROPIC_API_BASE": base,  # LiteLLM, and so aider
+        "OPENAI_BASE_URL": openai,  # the OpenAI SDKs, llm
+        "OPENAI_API_BASE": openai,  # LiteLLM, aider
+        "GOOGLE_GEMINI_BASE_URL": base,  # Gemini CLI, Google's SDKs
+    }
+    out.update({name: _place(name, inherited.get(name, ""), place, base, settings) for name, place in usual.items()})
     out.update(
-        ANTHROPIC_BASE_URL=base,  # Claude Code, the Anthropic SDKs
-        ANTHROPIC_API_BASE=base,  # LiteLLM, and so aider
-        OPENAI_BASE_URL=openai,  # the OpenAI SDKs, llm
-        OPENAI_API_BASE=openai,  # LiteLLM, aider
-        GOOGLE_GEMINI_BASE_URL=base,  # Gemini CLI, Google's SDKs
         OLLAMA_HOST=base,  # Ollama's command line and SDKs
         POUNDLOCK_TOKEN=token,  # Codex, by the arguments that `led` adds
     )
@@ -116,16 +108,26 @@ def environment(inherited: Mapping[str, str], base: str, token: str, settings: S
     return _held(out, token, settings)
 
 
-def _check_elsewhere(name: str, value: str, provider: str, url: str, settings: Settings) -> None:
-    """Refuse to lead a tool from another provider to the usual one: its key would go to the wrong place."""
-    rows = (settings.provider(provider), DEFAULT_PROVIDERS[provider])
-    expected = {urlsplit(url).netloc, *(urlsplit(row.upstream).netloc for row in rows if row)}
-    if not value or urlsplit(value).netloc in expected:
-        return
+def _place(name: str, value: str, usual: str, base: str, settings: Settings) -> str:
+    """Give what a variable with a base URL becomes: the gateway's, for the provider that it names.
+
+    Raises: `ConfigFault` for a provider that nobody named: a key must not be led to the wrong one.
+    """
+    parts = urlsplit(value)
+    if not value:
+        return usual
+    if parts.netloc == urlsplit(base).netloc:
+        named = re.search(r"/p/[^/]+(?:/.*)?", parts.path)
+        return f"{base}{named[0]}" if named else usual
+    for provider, row in {**DEFAULT_PROVIDERS, **settings.providers}.items():
+        place = urlsplit(row.upstream)
+        prefix = place.path.rstrip("/")
+        if parts.netloc == place.netloc and f"{parts.path}/".startswith(f"{prefix}/"):
+            rest = parts.path.rstrip("/").removeprefix(prefix)
+            return usual if provider in {"anthropic", "openai", "gemini"} else f"{base}/p/{provider}{rest}"
     raise ConfigFault(
-        f"{name} leads this tool to a provider of its own already.",
-        advice="Give that one a name: [providers.NAME] with its upstream in poundlock.toml; "
-        f"then set {name} to {url}/p/NAME/…, or use `poundlock run --intercept`.",
+        f"{name} leads this tool to a provider that Poundlock does not know.",
+        advice="Name it in poundlock.toml: [providers.NAME] with its upstream. Or unset the variable.",
     )
 
 
@@ -144,11 +146,14 @@ def _held(out: dict[str, str], token: str, settings: Settings) -> dict[str, str]
 
 
 def _by_table(
-    client: Client, command: list[str], base: str, token: str, env: dict[str, str], stack: contextlib.ExitStack
+    client: Client, command: list[str], base: str, settings: Settings, env: dict[str, str], stack: contextlib.ExitStack
 ) -> list[str]:
     """Give the command as the table has it for this tool; its variables and files are made."""
-    words = clients.words(base, token, copilot=env.get("COPILOT_PROVIDER_TYPE", ""))
-    env.update({name: clients.filled(value, words) for name, value in client.env.items()})
+    words = clients.words(base, copilot=env.get("COPILOT_PROVIDER_TYPE", ""))
+    for name, value in client.env.items():
+        place = clients.filled(value, words)
+        leads = place.startswith(base)
+        env[name] = _place(name, env.get(name, ""), place, base, settings) if leads else place
     for write in client.init:
         if write.given:
             from poundlock.cli import edits
