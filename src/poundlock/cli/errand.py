@@ -6,9 +6,7 @@ that is not the tool's own, unless somebody said so.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import getpass
 import re
 import signal
 import sys
@@ -18,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.adapters.credentials import digest, fresh
-from poundlock.cli import register
+from poundlock.cli import login, register
 from poundlock.core.errors import Fault
-from poundlock.core.identity import surroundings, tasks
+from poundlock.core.identity import repositories, surroundings, tasks
 from poundlock.core.identity.registry import Tool
 from poundlock.core.identity.tasks import Task
 
@@ -52,7 +50,8 @@ def opened(settings: Settings, *, tool: str, program: str, scopes: Iterable[str]
     """
     token = fresh()
     name = _NO_NAME.sub("-", tool).lstrip("._@+/-") or "tool"
-    task = register.within(settings, lambda known: _open(known, settings, name, program, tuple(scopes), token))
+    who = login.human(settings)
+    task = register.within(settings, lambda known: _open(known, settings, name, program, who, tuple(scopes), token))
 
     def renew(_number: int, _frame: object) -> None:
         # In the tool's time of waiting: no thread beside the one that starts processes.
@@ -70,9 +69,15 @@ def opened(settings: Settings, *, tool: str, program: str, scopes: Iterable[str]
 
 
 async def _open(
-    known: Identities, settings: Settings, name: str, program: str, scopes: tuple[str, ...], token: str
+    known: Identities,
+    settings: Settings,
+    name: str,
+    program: str,
+    who: tuple[str, str, str],
+    scopes: tuple[str, ...],
+    token: str,
 ) -> str:
-    human = await asyncio.to_thread(getpass.getuser)
+    human, how, subject = who
     now = known.now()
     if settings.identity.enrol:
         purpose = "started with `poundlock run`"
@@ -87,10 +92,24 @@ async def _open(
         max_tier=seen.tool.max_tier if seen else "restricted",
         opened=now,
         expires=now + settings.identity.task_hours * 3_600_000_000_000,
+        known=how,
+        subject=subject,
         program=program,
+        repository=repository(Path.cwd()),
     )
     await known.open_task(task, digest(token))
     return task.id
+
+
+def repository(folder: Path) -> str:
+    """Give the name of the repository that a folder is in, by its first remote: only a name, never a setting."""
+    for at in (folder, *folder.parents):
+        try:
+            text = (at / ".git" / "config").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        return repositories.named(text)
+    return ""
 
 
 def environment(
