@@ -209,3 +209,62 @@ def test_claude_code(stage: Stage, client: Callable[[str], None]) -> None:
     assert {seen.json()["model"] for seen in stage.inside.requests("/v1/messages")} == {"small-1"}
     assert getpass.getuser() in {body["human"] for body in stage.records("asked")}
     _graded(stage)
+
+
+def test_aider(stage: Stage, client: Callable[[str], None]) -> None:
+    """The same in one run of aider, over OpenAI's wire: a second thread answers while it goes on typing."""
+    client("aider")
+    home, project = stage.folder / "home", stage.folder / "project"
+    for place in (home, project):
+        place.mkdir()
+    values = {"url": canary.database_url(canary.password()), "key": canary.access_key()}
+    first, second, third = (canary.email() for _ in range(3))
+    pause = {"contains": "a moment", "blocks": [{"text": "I wait."}], "first_delay": 10}
+    stage.cloud.play({"rules": [pause], "turns": [{"blocks": [{"text": "Well said."}]}]})
+    prompts = (
+        "What is a lock?",
+        f"Why does {values['url']} time out?",
+        f"Write to {first} about it.",
+        f"Write to {second}, too.",
+        "Wait a moment.",
+        f"Write to {second}, too.",
+        canary.private_key().replace("\n", "\\n"),
+        "Then without it.",
+        f"And to {third}.",
+        "Wait a moment.",
+        f"And to {third}.",
+        f"Is {values['key']} still good?",
+        "And what is a weir?",
+    )
+    faults: list[BaseException] = []
+
+    def direct() -> None:
+        try:
+            stage.approve(1)
+            _until(lambda: stage.told(1))
+            stage.approve(2)
+            _until(lambda: len(stage.records("asked")) >= 3 and stage.told(2))
+            stage.break_glass()
+        except BaseException as fault:  # noqa: BLE001 (told by the test's own thread)
+            faults.append(fault)
+
+    directing = threading.Thread(target=direct)
+    directing.start()
+    outcome = launch.aider(stage.url, home, project, prompts)
+    directing.join(60)
+    assert faults == [], outcome.out[-3000:]
+    assert outcome.code == 0
+    rungs = stage.rungs()
+    assert [body["broke_glass"] for body in stage.records("used")] == [False, False, True], outcome.out[-3000:]
+    assert (rungs[:2], rungs[-2:]) == (["send", "sendDisguised"], ["sendLocal", "sendLocal"])
+    assert rungs.count("blocked") == 1
+    assert "private key" in outcome.out.lower()
+    assert {seen.json()["model"] for seen in stage.inside.requests("/v1/chat/completions")} == {"small-1"}
+    _graded(stage)
+
+
+def _until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    limit = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < limit, "it did not come about in time"
+        time.sleep(0.1)
