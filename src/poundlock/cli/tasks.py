@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from poundlock.core.model import Record
 
 NEWEST = 50
+_LIVES = "lives"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,7 +42,8 @@ def _many(args: argparse.Namespace, settings: Settings) -> int:
 
     async def work(known: Identities) -> list[tuple[Standing, str]]:
         found = known.ask.newest(NEWEST, alive_at=0 if args.all else known.now())
-        return [(standing, _state(known, standing)) for standing in found]
+        told = [(standing, _state(known, standing)) for standing in found]
+        return [(standing, state) for standing, state in told if args.all or state == _LIVES]
 
     rows = register.within(settings, work)
     if args.json:
@@ -178,7 +180,7 @@ def _state(known: Identities, standing: Standing) -> str:
     from poundlock.core.identity import tasks
 
     why = tasks.refused(known.ask.by_id(standing.task.id), now=known.now())
-    return "lives" if why is None else why.message
+    return _LIVES if why is None else why.message
 
 
 def _lines(rows: Iterable[dict[str, Any]]) -> None:
