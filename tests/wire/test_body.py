@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from poundlock.core.errors import ClientFault
 from poundlock.core.model import Document
-from poundlock.wire import body
+from poundlock.wire import body, registry
 from poundlock.wire.body import Gatherer, JsonBody, Voice
+from tests.wire.home import MAIL, homeward
 
 VOICE = Voice("user", "prose", "typed")
 
@@ -289,3 +290,19 @@ def test_the_name_of_a_conversation_does_not_hold_what_it_is_made_of():
 def test_a_raw_number_can_be_encoded():
     """The floats that are kept as text are of msgspec's own type."""
     assert msgspec.json.encode(body.parse(b"[1.10]")) == b"[1.10]"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "whole"),
+    [
+        ("anthropic", "/v1/messages", {"type": "message", "content": [{"type": "text", "text": "PLACE"}]}),
+        ("openai", "/v1/chat/completions", {"choices": [{"index": 0, "message": {"content": "PLACE"}}]}),
+    ],
+)
+def test_a_whole_answer_with_half_a_surrogate_pair_is_restored(name, path, whole):
+    """A model may write one; it becomes U+FFFD, as in a stream, and is no reason to refuse the answer."""
+    wire, route = registry.resolve("POST", path, {}, name)
+    data = json.dumps(whole).encode().replace(b"PLACE", b"\\ud83d " + MAIL.text.encode())
+    assert f"\ufffd {MAIL.value}".encode() in wire.encode_answer(route, data, homeward())
+    untouched = json.dumps(whole).encode().replace(b"PLACE", b"\\ud83d alone")
+    assert wire.encode_answer(route, untouched, homeward()) == untouched

@@ -100,6 +100,17 @@ def parse(data: bytes) -> Any:
     return _decoder.decode(data)
 
 
+def reparse(data: bytes) -> Any:
+    """Parse JSON from a provider; half surrogate pairs, which a model may write, become U+FFFD.
+
+    Raises: `ValueError` or `RecursionError`, as `parse`.
+    """
+    try:
+        return parse(data)
+    except msgspec.DecodeError:
+        return parse(without_lone_surrogates(data))
+
+
 def write(tree: Any) -> bytes:
     """Encode a tree that `parse` gave, compactly."""
     return _encoder.encode(tree)
@@ -174,13 +185,22 @@ def restored_whole(
     if homeward.idle and gate is None:
         return data
     try:
-        tree = parse(data)
+        tree = reparse(data)
     except (ValueError, RecursionError):
         raise UpstreamFault("The provider's answer is not valid JSON.") from None
     changed = judge(tree, gate) if judge and gate else False
     changed |= restore(tree)
     homeward.close()
     return write(tree) if changed else data
+
+
+def restored_member(holder: Any, name: str, homeward: Homeward) -> bool:
+    """Restore in the text of a member, if `holder` is an object that has one; tell whether it changed."""
+    text = holder.get(name) if isinstance(holder, dict) else None
+    if not isinstance(text, str):
+        return False
+    holder[name] = homeward.restore_text(text)
+    return bool(holder[name] != text)
 
 
 def _too_deep() -> ClientFault:

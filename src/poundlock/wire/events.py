@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from poundlock.wire import framing
-from poundlock.wire.body import parse, without_lone_surrogates, write
+from poundlock.wire.body import reparse, without_lone_surrogates, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,14 +51,6 @@ class Typed(Generic[T]):
                 return self._decoder.decode(without_lone_surrogates(data))
         except (ValueError, RecursionError):
             return None
-
-
-def reparse(data: bytes) -> Any:
-    """Give an event's data, which a `Typed` could decode, as a tree to change."""
-    try:
-        return parse(data)
-    except msgspec.DecodeError:
-        return parse(without_lone_surrogates(data))
 
 
 class Steady(NamedTuple):

@@ -14,8 +14,8 @@ import msgspec
 
 from poundlock.wire import framing
 from poundlock.wire.anthropic import calls
-from poundlock.wire.body import restored_whole, write
-from poundlock.wire.events import NOTHING, EventCodec, Steady, Typed, reparse
+from poundlock.wire.body import reparse, restored_member, restored_whole, write
+from poundlock.wire.events import NOTHING, EventCodec, Steady, Typed
 
 if TYPE_CHECKING:
     from poundlock.core.stream import Channel, Homeward
@@ -77,14 +77,14 @@ def _restore_block(block: dict[str, Any], homeward: Homeward) -> bool:
     """Restore in one block in place; tell whether it changed."""
     kind = block.get("type")
     if is_call(kind):
-        changed = _restore_member(block, "name", homeward)
+        changed = restored_member(block, "name", homeward)
         if "input" in block:
             arguments = homeward.restore_arguments(str(block.get("name", "")), block["input"])
             changed |= arguments is not block["input"]
             block["input"] = arguments
         return changed
     if kind == "text":
-        changed = _restore_member(block, "text", homeward)
+        changed = restored_member(block, "text", homeward)
         citations = block.get("citations")
         for citation in citations if isinstance(citations, list) else ():
             changed |= _restore_citation(citation, homeward)
@@ -94,18 +94,10 @@ def _restore_block(block: dict[str, Any], homeward: Homeward) -> bool:
     return False
 
 
-def _restore_member(holder: dict[str, Any], name: str, homeward: Homeward) -> bool:
-    text = holder.get(name)
-    if not isinstance(text, str):
-        return False
-    holder[name] = homeward.restore_text(text)
-    return bool(holder[name] != text)
-
-
 def _restore_citation(citation: Any, homeward: Homeward) -> bool:
     changed = False
     for name in _CITED if isinstance(citation, dict) else ():
-        changed |= _restore_member(citation, name, homeward)
+        changed |= restored_member(citation, name, homeward)
     return changed
 
 

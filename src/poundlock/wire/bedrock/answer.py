@@ -14,8 +14,8 @@ import msgspec
 
 from poundlock.core.gate import REFUSED
 from poundlock.wire import framing
-from poundlock.wire.body import restored_whole, write
-from poundlock.wire.events import EventCodec, Steady, Typed, changed, reparse
+from poundlock.wire.body import reparse, restored_whole, write
+from poundlock.wire.events import EventCodec, Steady, Typed, changed
 from poundlock.wire.gating import EventGate
 
 if TYPE_CHECKING:

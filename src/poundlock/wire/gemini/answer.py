@@ -13,8 +13,8 @@ import msgspec
 
 from poundlock.wire import framing
 from poundlock.wire.arrays import ItemSplitter
-from poundlock.wire.body import restored_whole, write
-from poundlock.wire.events import EventCodec, Path, Steady, Typed, reparse
+from poundlock.wire.body import reparse, restored_whole, write
+from poundlock.wire.events import EventCodec, Path, Steady, Typed
 from poundlock.wire.gemini import calls
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from poundlock.wire import framing
-from poundlock.wire.body import restored_whole, write
-from poundlock.wire.events import reparse
+from poundlock.wire.body import reparse, restored_whole, write
 from poundlock.wire.ollama import calls
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from poundlock.core.gate import REFUSED
 from poundlock.wire import framing
-from poundlock.wire.body import write
-from poundlock.wire.events import reparse
+from poundlock.wire.body import reparse, write
 
 if TYPE_CHECKING:
     from poundlock.core.gate import Gate

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import msgspec
 
 from poundlock.wire import framing
-from poundlock.wire.body import restored_whole, write
-from poundlock.wire.events import NOTHING, EventCodec, Path, Steady, Typed, changed, reparse
+from poundlock.wire.body import reparse, restored_member, restored_whole, write
+from poundlock.wire.events import NOTHING, EventCodec, Path, Steady, Typed, changed
 from poundlock.wire.openai_chat import calls
 
 if TYPE_CHECKING:
@@ -83,13 +83,13 @@ def _restore_message(message: dict[str, Any], homeward: Homeward) -> bool:
     """Restore in one message in place; tell whether it changed."""
     changed = False
     for name in _TEXTS:
-        changed |= _restore_member(message, name, homeward)
+        changed |= restored_member(message, name, homeward)
     if isinstance(message.get("reasoning_content"), str):
         homeward.observe(message["reasoning_content"])
     parts = message.get("content")
     for part in parts if isinstance(parts, list) else ():
         if isinstance(part, dict):
-            changed |= _restore_member(part, "text", homeward)
+            changed |= restored_member(part, "text", homeward)
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         for name in ("function", "custom"):
@@ -100,16 +100,8 @@ def _restore_message(message: dict[str, Any], homeward: Homeward) -> bool:
     return changed
 
 
-def _restore_member(holder: dict[str, Any], name: str, homeward: Homeward) -> bool:
-    text = holder.get(name)
-    if not isinstance(text, str):
-        return False
-    holder[name] = homeward.restore_text(text)
-    return bool(holder[name] != text)
-
-
 def _restore_function(function: dict[str, Any], homeward: Homeward) -> bool:
-    changed = _restore_member(function, "name", homeward)
+    changed = restored_member(function, "name", homeward)
     for member in ("arguments", "input"):
         given = function.get(member)
         tool = str(function.get("name", ""))

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from poundlock.core.gate import REFUSED
 from poundlock.wire import framing
-from poundlock.wire.body import write
-from poundlock.wire.events import reparse
+from poundlock.wire.body import reparse, write
 from poundlock.wire.gating import EventGate
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from poundlock.wire import framing
-from poundlock.wire.body import restored_whole, write
-from poundlock.wire.events import NOTHING, EventCodec, Path, Steady, Typed, changed, reparse
+from poundlock.wire.body import reparse, restored_member, restored_whole, write
+from poundlock.wire.events import NOTHING, EventCodec, Path, Steady, Typed, changed
 
 if TYPE_CHECKING:
     from poundlock.core.stream import Channel, Homeward
@@ -60,16 +60,8 @@ def _restore(tree: Any, homeward: Homeward) -> bool:
     choices = tree.get("choices") if isinstance(tree, dict) else None
     for choice in choices if isinstance(choices, list) else ():
         message = choice.get("message") if isinstance(choice, dict) else None
-        new |= _restore_member(choice, "text", homeward) | _restore_member(message, "content", homeward)
+        new |= restored_member(choice, "text", homeward) | restored_member(message, "content", homeward)
     return new
-
-
-def _restore_member(holder: Any, name: str, homeward: Homeward) -> bool:
-    text = holder.get(name) if isinstance(holder, dict) else None
-    if not isinstance(text, str):
-        return False
-    holder[name] = homeward.restore_text(text)
-    return bool(holder[name] != text)
 
 
 class AnswerCodec(EventCodec):

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import msgspec
 
 from poundlock.wire import framing
-from poundlock.wire.body import restored_whole, write
-from poundlock.wire.events import EventCodec, Steady, Typed, changed, reparse
+from poundlock.wire.body import reparse, restored_whole, write
+from poundlock.wire.events import EventCodec, Steady, Typed, changed
 from poundlock.wire.openai_responses import calls
 from poundlock.wire.openai_responses.items import CALLED, Answer, Place, tool_of
 
