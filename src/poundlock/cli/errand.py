@@ -54,12 +54,14 @@ def opened(settings: Settings, *, tool: str, program: str, scopes: Iterable[str]
     task = register.within(settings, lambda known: _open(known, settings, name, program, who, tuple(scopes), token))
 
     def renew(_number: int, _frame: object) -> None:
-        # In the tool's time of waiting: no thread beside the one that starts processes.
+        # In the tool's time of waiting: no thread beside the one that starts processes. The next alarm is set when
+        # this is done, so that none comes in between.
         with contextlib.suppress(Fault):
             register.within(settings, lambda known: known.renew(task))
+        signal.setitimer(signal.ITIMER_REAL, RENEW)
 
     before = signal.signal(signal.SIGALRM, renew)
-    signal.setitimer(signal.ITIMER_REAL, RENEW, RENEW)
+    signal.setitimer(signal.ITIMER_REAL, RENEW)
     try:
         yield Errand(task, token)
     finally:
