@@ -262,6 +262,14 @@ class Provider(_Section, frozen=True, kw_only=True):
             "only for an exchange that carries Poundlock's credential."
         ),
     ] = ""
+    hosted: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What the provider may run itself, before anyone can gate it: `web_search`, `web_fetch`, "
+            "`code_execution`, `file_search`, `image_generation`, `tool_search`, `maps`, `shell`, and MCP servers "
+            "as `mcp:HOST`. Whatever is not here is refused."
+        ),
+    ] = ("web_search", "code_execution", "file_search", "image_generation", "tool_search", "maps")
     ca_file: Annotated[str, Meta(description="Certificates (PEM) to trust for it, besides the system's.")] = ""
 
 

@@ -235,7 +235,7 @@ def test_mutant_sealed_members_everywhere(monkeypatch):
 def test_mutant_only_the_tools_at_the_top_are_looked_at(monkeypatch):
     """A server that the provider would call, offered among the items."""
     case = {"input": [{"type": "additional_tools", "tools": [{"type": "mcp"}]}]}
-    test = responses_request_tests.test_a_server_that_the_provider_would_call_is_refused
+    test = responses_request_tests.test_a_server_that_the_provider_would_call_is_told
     assert survives(test, case)
     monkeypatch.setattr(responses_request, "_offered", lambda tree: tree.get("tools", []))
     assert not survives(test, case)

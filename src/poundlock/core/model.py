@@ -101,7 +101,8 @@ class Document(Value, frozen=True, kw_only=True):
     """A decoded body: what provider and operation it is for, and its segments in the order the model reads them.
 
     `stored`: the provider keeps the answer, and a later request may name it instead of sending it again.
-    `passages` are runs of the segments that may have come before, each with the index at which it begins.
+    `hosted` are tools that run at the provider's: a kind, or `mcp:` with a server's host, which is the client's text
+    until it was found in the configuration. `passages` are runs of the segments that may have come before, each with the index at which it begins.
     """
 
     provider: str
@@ -115,6 +116,7 @@ class Document(Value, frozen=True, kw_only=True):
     stored: bool = False
     notes: tuple[str, ...] = ()
     passages: tuple[tuple[int, Passage], ...] = ()
+    hosted: tuple[str, ...] = ()
 
 
 def covers(held: Iterable[str], asked: str) -> bool:

@@ -212,6 +212,7 @@ def _body(
         "surrogates": len(fresh),
         "tightened": recognised.late,
         "notes": list(document.notes),
+        "hosted": sorted({name.partition(":")[0] for name in document.hosted}),
         "sizes": {
             "segments": len(document.segments),
             "characters": passages.characters(document),

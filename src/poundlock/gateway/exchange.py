@@ -245,6 +245,7 @@ class Exchange:
         `issued` are surrogates of this caller that are known besides those of the vault; `movable` says whether it
         could go to a model inside the boundary instead.
         """
+        self._check_hosted(way, body.document)
         snapshot = self.snapshots.current
         key = await self.vault.scope_key(principal.human)
         destination = self._destination(way, body.document)
@@ -569,12 +570,25 @@ class Exchange:
         return way.wire.key_header(key)
 
     @staticmethod
+    def _check_hosted(way: Way, document: Document) -> None:
+        """Refuse what runs at the provider's before anyone can gate it, unless it is allowed. Raises: `ClientFault`."""
+        refused = [name for name in document.hosted if name not in way.provider.hosted]
+        if refused:
+            kind = refused[0].partition(":")[0]
+            what = "connect to an MCP server" if kind == "mcp" else f"run a tool of its own ({kind})"
+            raise ClientFault(
+                f"The request lets the provider {what}, which nobody here can gate.",
+                advice="Connect it to your own tool, where each call is inspected, or name it in the provider's "
+                f"`hosted`: {'mcp:HOST' if kind == 'mcp' else kind}.",
+            )
+
+    @staticmethod
     def _check_signature(way: Way, principal: Principal, request: Request) -> None:
         """Refuse a request whose signature can't hold: it spans host and body. Raises: `ClientFault`."""
         if way.provider.sign and not principal.proven:
             raise ClientFault(
                 "Requests to this provider are signed only for who carries Poundlock's credential.",
-                advice="Start the tool with `poundlock run -- TOOL`, or put its credential into the base URL: /t/TOKEN.",
+                advice="Start the tool with `poundlock run -- TOOL`, or put a credential in its base URL: /t/TOKEN.",
             )
         if not way.provider.sign and request.header_map.get("authorization", "").startswith("AWS4-"):
             raise ClientFault(

@@ -388,3 +388,21 @@ def test_ten_thousand_segments():
     assert [s.text for s in body.document.segments] == [f"t{number}" for number in range(10_000)]
     sent = json.loads(body.encode({9_999: "last"}))
     assert sent["messages"][0]["content"][-1] == {"type": "text", "text": "last"}
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, ("web_search",)),
+        ({"tools": [{"type": "web_fetch_20250910", "name": "web_fetch"}]}, ("web_fetch",)),
+        ({"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}, ("code_execution",)),
+        ({"tools": [{"type": "bash_20250124", "name": "bash"}, {"name": "Read", "input_schema": {}}]}, ()),
+        ({"tools": [{"type": "a_new_one", "name": "x"}]}, ("other",)),
+        ({"mcp_servers": [{"type": "url", "url": "https://mcp.example/sse"}]}, ("mcp:mcp.example",)),
+        ({"mcp_servers": [{"type": "url", "url": "https://a@b/"}, 1]}, ("mcp",)),
+        ({"mcp_servers": {"url": "https://mcp.example"}}, ("mcp:mcp.example",)),
+    ],
+)
+def test_what_runs_at_the_provider_s_is_told(more, told):
+    """A kind for each tool that runs there, and each server by its host."""
+    assert decoded({**user({"type": "text", "text": "t"}), **more}).document.hosted == told

@@ -99,12 +99,12 @@ def test_base64_of_a_text_is_searched() -> None:
     assert by_text(document, note).kind == "file"
 
 
-def test_a_tool_of_the_providers_is_refused() -> None:
-    """A `systemTool` would run before anyone could gate it."""
-    body = {"messages": [], "toolConfig": {"tools": [{"systemTool": {"name": "nova_grounding"}}]}}
+@pytest.mark.parametrize(("name", "told"), [("nova_grounding", "web_search"), ("new", "other")])
+def test_a_tool_of_the_providers_is_told(name: str, told: str) -> None:
+    """A `systemTool` runs before anyone can gate it."""
+    body = {"messages": [], "toolConfig": {"tools": [{"systemTool": {"name": name}}]}}
 
-    with pytest.raises(ClientFault, match="systemTool"):
-        read(body)
+    assert read(body).document.hosted == (told,)
 
 
 def test_invoke_reads_anthropics_format() -> None:

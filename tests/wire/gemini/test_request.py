@@ -347,3 +347,22 @@ def test_a_list_of_models_is_told_by_the_headers():
     ):
         assert registry.resolve("GET", "/v1/models", headers)[0].provider == provider
     assert WIRE.key_header("k") == ("x-goog-api-key", "k")
+
+
+@pytest.mark.parametrize(
+    ("tool", "told"),
+    [
+        ({"googleSearch": {}}, ("web_search",)),
+        ({"google_search": {}}, ("web_search",)),
+        ({"url_context": {}}, ("web_fetch",)),
+        ({"codeExecution": {}}, ("code_execution",)),
+        ({"functionDeclarations": [{"name": "f"}]}, ()),
+        ({"mcpServers": [{"streamableHttpTransport": {"url": "https://mcp.example/x"}}]}, ("mcp:mcp.example",)),
+        ({"mcp_servers": [{"name": "x"}]}, ("mcp",)),
+        ({"aNewOne": {}}, ("other",)),
+    ],
+)
+def test_what_runs_at_the_provider_s_is_told(tool, told):
+    """A kind for each tool that runs there, in both spellings, and each server by its host."""
+    body = {"contents": [{"role": "user", "parts": [{"text": "t"}]}], "tools": [tool]}
+    assert decoded(body).document.hosted == told

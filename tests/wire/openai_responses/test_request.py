@@ -234,18 +234,45 @@ def test_nothing_is_smuggled_in_what_looks_sealed(item):
 @pytest.mark.parametrize(
     "tree",
     [
-        {"tools": [{"type": "mcp", "server_url": "https://h"}]},
-        {"tools": [{"type": "function", "name": "x"}, {"type": "mcp", "connector_id": "connector_dropbox"}]},
+        {"tools": [{"type": "mcp"}]},
+        {"tools": [{"type": "function", "name": "x"}, {"type": "mcp", "server_url": "https://a@h"}]},
         {"tools": [{"type": "namespace", "tools": [{"type": "mcp"}]}]},
         {"input": [{"type": "additional_tools", "role": "developer", "tools": [{"type": "mcp"}]}]},
         {"input": [{"type": "x", "tools": [{"tools": [{"type": "mcp"}]}]}]},
     ],
 )
-def test_a_server_that_the_provider_would_call_is_refused(tree):
-    """Wherever the tool is offered; the reason names its type."""
-    with pytest.raises(ClientFault, match="`mcp`") as refused:
-        decoded(tree)
-    assert refused.value.advice
+def test_a_server_that_the_provider_would_call_is_told(tree):
+    """Wherever the tool is offered."""
+    assert decoded(tree).document.hosted == ("mcp",)
+
+
+@pytest.mark.parametrize(
+    ("tool", "told"),
+    [
+        ({"type": "mcp", "server_url": "https://MCP.example.com:8443/sse?x=1"}, ("mcp:mcp.example.com",)),
+        ({"type": "mcp", "server_url": "https://evil.example\\@mcp.example.com/"}, ("mcp",)),
+        ({"type": "mcp", "server_url": 1}, ("mcp",)),
+        ({"type": "mcp", "connector_id": "connector_dropbox"}, ("mcp:connector_dropbox",)),
+        ({"type": "mcp", "connector_id": "something else"}, ("mcp",)),
+        ({"type": "web_search_preview"}, ("web_search",)),
+        ({"type": "code_interpreter", "container": {}}, ("code_execution",)),
+        ({"type": "shell", "environment": {"type": "container_auto"}}, ("shell",)),
+        ({"type": "shell", "environment": {"type": "local"}}, ()),
+        ({"type": "function", "name": "web_search"}, ()),
+        ({"type": "local_shell"}, ()),
+        ({"type": "a_new_one"}, ("other",)),
+    ],
+)
+def test_what_runs_at_the_provider_s_is_told(tool, told):
+    """A kind for each tool; a server by its host, where nobody can take it for another."""
+    assert decoded({"tools": [tool]}).document.hosted == told
+
+
+def test_a_server_s_token_passes_untouched():
+    """What the provider is to present to a server is that server's, and stays the same string."""
+    document = decoded({"tools": [{"type": "mcp", "server_url": "https://h", "authorization": "tok-123"}]}).document
+    (segment,) = [segment for segment in document.segments if segment.text == "tok-123"]
+    assert segment.opaque
 
 
 def test_tools_of_the_provider_are_inspected():

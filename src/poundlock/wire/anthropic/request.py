@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from poundlock.core.model import Document, Origin
-from poundlock.wire import body
+from poundlock.wire import body, hosted
 from poundlock.wire.anthropic.answer import is_call
 from poundlock.wire.body import Gatherer, Voice, words
 from poundlock.wire.passages import Calls, State
@@ -115,7 +115,7 @@ class _Reader:
     def read(self, operation: str, headers: Mapping[str, str], notes: tuple[str, ...]) -> Body:
         tree, gather = self._tree, self._gather
         done = {"tools", "system", "messages", "model", "metadata", "mcp_servers"}
-        tools, beginning = self._tools(), self._system()
+        (tools, at_home), beginning = self._tools(), self._system()
         if self._opened is not None:
             state = self._opened.messages(gather, self._calls, self._learned)
             self._turn, self._first = state.turn, next(iter(state.beginning), "")
@@ -132,24 +132,25 @@ class _Reader:
             model=model if isinstance(model, str) else "",
             conversation=self._conversation(headers, beginning),
             tools=tools,
+            hosted=(*at_home, *_connected(tree.get("mcp_servers"))),
             stream=tree.get("stream") is True,
             notes=notes,
             segments=(),
         )
         return gather.body(tree, document) if self._opened is None else self._opened.body(gather, document)
 
-    def _tools(self) -> tuple[str, ...]:
-        """Read the tools that are offered; give their names."""
+    def _tools(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Read the tools that are offered; give their names, and what of them runs at the provider's."""
 
-        def reader(holder: Any, key: Any = 0) -> tuple[str, ...]:
+        def reader(holder: Any, key: Any = 0) -> tuple[tuple[str, ...], tuple[str, ...]]:
             self._gather.tree(holder, key, ("tools",), _SYSTEM)
             tools = holder[key]
             names = [_string(tool, "name") for tool in tools] if isinstance(tools, list) else []
-            return tuple(name for name in names if name)
+            return tuple(name for name in names if name), _at_home(tools)
 
         if self._opened is not None:
-            return self._opened.member("tools", self._gather, self._calls, reader) or ()
-        return reader(self._tree, "tools") if "tools" in self._tree else ()
+            return self._opened.member("tools", self._gather, self._calls, reader) or ((), ())
+        return reader(self._tree, "tools") if "tools" in self._tree else ((), ())
 
     def _system(self) -> list[str]:
         """Read the system prompt; give its texts, without the attribution (it changes from request to request)."""
@@ -378,3 +379,36 @@ class _Reader:
 def _string(holder: Any, name: str) -> str:
     value = holder.get(name) if isinstance(holder, dict) else None
     return value if isinstance(value, str) else ""
+
+
+# Types of tools (platform.claude.com/docs, "Tool reference"), by how they begin; an empty kind runs at the client's.
+_TYPES = (
+    ("custom", ""),
+    ("bash_", ""),
+    ("text_editor_", ""),
+    ("computer_", ""),
+    ("memory_", ""),
+    ("web_search_", "web_search"),
+    ("web_fetch_", "web_fetch"),
+    ("code_execution_", "code_execution"),
+    ("tool_search_tool", "tool_search"),
+    ("mcp_toolset", ""),  # of a server that is named among the servers
+)
+
+
+def _at_home(tools: Any) -> tuple[str, ...]:
+    """Give the kinds of the offered tools that run at the provider's."""
+    found: dict[str, None] = {}
+    for tool in tools if isinstance(tools, list) else ():
+        kind = _string(tool, "type")
+        if isinstance(tool, dict) and kind:
+            found[next((ours for begin, ours in _TYPES if kind.startswith(begin)), "other")] = None
+    return tuple(kind for kind in found if kind)
+
+
+def _connected(servers: Any) -> tuple[str, ...]:
+    """Give the servers that the provider connects to."""
+    if servers is None:
+        return ()
+    rows = servers if isinstance(servers, list) else [servers]
+    return tuple(dict.fromkeys(hosted.server(row.get("url")) if isinstance(row, dict) else "mcp" for row in rows))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from poundlock.core.errors import ClientFault
 from poundlock.core.model import Document
 from poundlock.wire import body
 from poundlock.wire.body import Gatherer, JsonBody, Voice, words
@@ -42,11 +41,12 @@ _SESSION_HEADERS = ("x-claude-code-session-id", "x-session-id")
 _BINARY = words("png jpeg gif webp pdf doc docx xls xlsx mkv mov mp4 webm flv mpeg mpg wmv three_gp mp3 wav")
 _MEDIA = ("image", "document", "video", "audio")
 _CALL_ID = re.compile(r"tooluse_[A-Za-z0-9_-]{1,64}")
+_SYSTEM_TOOLS = {"nova_grounding": "web_search", "nova_code_interpreter": "code_execution"}
 _SYSTEM = Voice("system", "prose", "tool")
 
 
 def read(operation: str, model: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
-    """Decode the body of a request; `model` stood in its path. Raises: `ClientFault`, also for a refused tool."""
+    """Decode the body of a request; `model` stood in its path. Raises: `ClientFault`."""
     tree, notes = body.decode_object(data, "Send what the Converse API describes.")
     return _Reader(tree).read(operation, model, headers, notes)
 
@@ -63,7 +63,7 @@ class _Reader:
 
     def read(self, operation: str, model: str, headers: Mapping[str, str], notes: tuple[str, ...]) -> JsonBody:
         tree, gather = self._tree, self._gather
-        tools = self._tools()
+        tools, at_home = self._tools()
         if "toolConfig" in tree:
             gather.tree(tree, "toolConfig", ("toolConfig",), _SYSTEM)
         if "system" in tree:
@@ -76,29 +76,28 @@ class _Reader:
             model=model,
             conversation=self._conversation(headers),
             tools=tools,
+            hosted=at_home,
             stream=operation == "converse-stream",
             notes=notes,
             segments=(),
         )
         return gather.body(tree, document)
 
-    def _tools(self) -> tuple[str, ...]:
-        """Give the names of the tools that are offered. Raises: `ClientFault` for one that runs at the provider's."""
+    def _tools(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Give the names of the tools that are offered, and what of them runs at the provider's."""
         config = self._tree.get("toolConfig")
         offered = config.get("tools") if isinstance(config, dict) else None
         names: list[str] = []
+        at_home: list[str] = []
         for tool in offered if isinstance(offered, list) else ():
             if not isinstance(tool, dict):
                 continue
             if "systemTool" in tool:
-                raise ClientFault(
-                    "A `systemTool` runs at the provider's, before anyone can gate it.",
-                    advice="Offer a tool of your own, where each call is inspected.",
-                )
+                at_home.append(_SYSTEM_TOOLS.get(_string(tool["systemTool"], "name"), "other"))
             spec = tool.get("toolSpec")
             if name := _string(spec, "name"):
                 names.append(name)
-        return tuple(names)
+        return tuple(names), tuple(dict.fromkeys(at_home))
 
     def _messages(self) -> None:
         messages = self._tree.get("messages")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from poundlock.core.errors import ClientFault
 from poundlock.core.model import Document
-from poundlock.wire import body
+from poundlock.wire import body, hosted
 from poundlock.wire.body import Gatherer, JsonBody, Voice, words
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class _Reader:
         self._system: list[str] = []
         self._first = ""
         self._tools: list[str] = []
+        self._at_home: list[str] = []
 
     def read(self, operation: str, model: str, headers: Mapping[str, str], notes: tuple[str, ...]) -> JsonBody:
         self._request(self._tree, ())
@@ -101,6 +102,7 @@ class _Reader:
             model=model or named.removeprefix("models/"),
             conversation=self._conversation(headers),
             tools=tuple(self._tools),
+            hosted=tuple(dict.fromkeys(self._at_home)),
             stream=operation == "streamGenerateContent",
             notes=notes,
             segments=(),
@@ -116,6 +118,7 @@ class _Reader:
         if "tools" in tree:
             gather.tree(tree, "tools", (*path, "tools"), rest)
             self._tools += _tools(tree["tools"])
+            self._at_home += _at_home(tree["tools"])
             done.add("tools")
         for name in ("toolConfig", "tool_config"):
             _check_calls(tree.get(name))
@@ -328,3 +331,39 @@ def _tools(tools: Any) -> list[str]:
         declared = tool.get(member(tool, "functionDeclarations")) if isinstance(tool, dict) else None
         names += [_string(each, "name") for each in declared] if isinstance(declared, list) else []
     return [name for name in names if name]
+
+
+# Each member of a tool is one (ai.google.dev/api, "Tool"); an empty kind runs at the client's.
+_TOOLS = {
+    "functionDeclarations": "",
+    "computerUse": "",
+    "googleSearch": "web_search",
+    "googleSearchRetrieval": "web_search",
+    "enterpriseWebSearch": "web_search",
+    "urlContext": "web_fetch",
+    "codeExecution": "code_execution",
+    "fileSearch": "file_search",
+    "retrieval": "file_search",
+    "googleMaps": "maps",
+}
+
+
+def _at_home(tools: Any) -> list[str]:
+    """Give what of the offered tools runs at the provider's."""
+    found: list[str] = []
+    for tool in tools if isinstance(tools, list) else [tools]:
+        for name, value in tool.items() if isinstance(tool, dict) else ():
+            head, *rest = name.split("_")
+            camel = head + "".join(part.title() for part in rest)
+            if camel == "mcpServers":
+                found += [_server(row) for row in (value if isinstance(value, list) else [value])]
+            elif kind := _TOOLS.get(camel, "other"):
+                found.append(kind)
+    return found
+
+
+def _server(row: Any) -> str:
+    transport = None
+    if isinstance(row, dict):
+        transport = row.get("streamableHttpTransport") or row.get("streamable_http_transport")
+    return hosted.server(transport.get("url") if isinstance(transport, dict) else None)

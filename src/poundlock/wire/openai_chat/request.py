@@ -99,6 +99,7 @@ class _Reader:
             model=model if isinstance(model, str) else "",
             conversation=self._conversation(headers),
             tools=tools,
+            hosted=_at_home(tree),
             stream=tree.get("stream") is True,
             notes=notes,
             segments=(),
@@ -326,3 +327,13 @@ def _file(voice: Voice) -> Voice:
 def _string(holder: Any, name: str) -> str:
     value = holder.get(name) if isinstance(holder, dict) else None
     return value if isinstance(value, str) else ""
+
+
+def _at_home(tree: dict[str, Any]) -> tuple[str, ...]:
+    """Give what runs at the provider's: a search by OpenAI's models, and OpenRouter's plug-ins."""
+    found = ["web_search"] if tree.get("web_search_options") is not None else []
+    plugins = tree.get("plugins")
+    for plugin in plugins if isinstance(plugins, list) else ():
+        name = plugin.get("id") if isinstance(plugin, dict) else None
+        found.append("web_search" if name == "web" else "other")
+    return tuple(dict.fromkeys(found))

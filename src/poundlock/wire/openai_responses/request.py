@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from poundlock.core.errors import ClientFault
 from poundlock.core.model import Document, Origin
-from poundlock.wire import body
+from poundlock.wire import body, hosted
 from poundlock.wire.body import Gatherer, JsonBody, Voice, words
 
 if TYPE_CHECKING:
@@ -119,20 +118,31 @@ _SEALED = {
     "context_compaction": "encrypted_content",
     "image_generation_call": "result",
 }
-REFUSED_TOOLS = {
-    "mcp": "A tool of the type `mcp` lets the provider call a server that Poundlock can't see.",
-}
-"""Tools that run before anyone can gate them, with what to say of each."""
+# Types of tools, by how they begin; an empty kind runs at the client's, and one that is not here is `other`.
+_TYPES = (
+    ("function", ""),
+    ("custom", ""),
+    ("local_shell", ""),
+    ("apply_patch", ""),
+    ("computer", ""),
+    ("namespace", ""),
+    ("programmatic_tool_calling", ""),
+    ("web_search", "web_search"),
+    ("file_search", "file_search"),
+    ("code_interpreter", "code_execution"),
+    ("image_generation", "image_generation"),
+    ("tool_search", "tool_search"),
+)
 
 
 def read(operation: str, data: bytes, headers: Mapping[str, str]) -> JsonBody:
-    """Decode the body of a request. Raises: `ClientFault`, also for a tool that is refused."""
+    """Decode the body of a request. Raises: `ClientFault`."""
     tree, notes = body.decode_object(data)
     return read_tree(operation, tree, notes, headers)
 
 
 def read_tree(operation: str, tree: dict[str, Any], notes: tuple[str, ...], headers: Mapping[str, str]) -> JsonBody:
-    """Read a body that is decoded. Raises: `ClientFault` for a tool that is refused."""
+    """Read a body that is decoded."""
     return _Reader(tree).read(operation, headers, notes)
 
 
@@ -148,8 +158,6 @@ class _Reader:
 
     def read(self, operation: str, headers: Mapping[str, str], notes: tuple[str, ...]) -> JsonBody:
         tree, gather = self._tree, self._gather
-        for tool in _offered(tree):
-            _permit(tool)
         system = Voice("system", "prose", "tool")
         done = {"instructions", "tools", "input"}
         if isinstance(tree.get("instructions"), str):
@@ -157,9 +165,10 @@ class _Reader:
         elif isinstance(tree.get("instructions"), list):
             self._items("instructions")
             done.discard("instructions")
-        for name in ("instructions", "tools"):
-            if name in tree and name in done:
-                gather.tree(tree, name, (name,), system)
+        if "instructions" in tree and "instructions" in done:
+            gather.tree(tree, "instructions", ("instructions",), system)
+        if "tools" in tree:
+            self._tools(system)
         done.add("instructions")
         if isinstance(tree.get("input"), list):
             self._items("input")
@@ -177,12 +186,26 @@ class _Reader:
             model=model if isinstance(model, str) else "",
             conversation=self._conversation(headers),
             tools=tuple(filter(None, (_name(tool) for tool in _offered(tree)))),
+            hosted=tuple(dict.fromkeys(filter(None, map(_at_home, _offered(tree))))),
             stream=tree.get("stream") is True,
             stored=tree.get("store") is not False,
             notes=notes,
             segments=(),
         )
         return gather.body(tree, document)
+
+    def _tools(self, voice: Voice) -> None:
+        """Read the offered tools; the token that the provider shall present to a server passes untouched."""
+        tools = self._tree["tools"]
+        for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+            token = _string(tool, "authorization")
+            if _string(tool, "type") == "mcp" and token and len(token) <= 8192 and not re.search(r"\s", token):
+                self._gather.text(tool, "authorization", ("tools", index, "authorization"), voice, opaque=True)
+                self._gather.members(tool, ("tools", index), voice, {"authorization"})
+            else:
+                self._gather.tree(tools, index, ("tools", index), voice)
+        if not isinstance(tools, list):
+            self._gather.tree(self._tree, "tools", ("tools",), voice)
 
     def _items(self, member: str) -> None:
         items = self._tree[member]
@@ -347,7 +370,11 @@ def _name(tool: dict[str, Any]) -> str:
     return _string(tool, "name") or _string(tool.get("function"), "name") or _string(tool, "type")
 
 
-def _permit(tool: dict[str, Any]) -> None:
-    """Refuse a tool that runs before anyone can gate it. Raises: `ClientFault`."""
-    if told := REFUSED_TOOLS.get(_string(tool, "type")):
-        raise ClientFault(told, advice="Connect the server to your own tool, where each call is inspected.")
+def _at_home(tool: dict[str, Any]) -> str:
+    """Give what runs at the provider's when this tool is called; nothing for a tool of the client's."""
+    kind = _string(tool, "type")
+    if kind == "mcp":
+        return hosted.server(tool["server_url"]) if "server_url" in tool else hosted.connector(tool.get("connector_id"))
+    if kind == "shell":
+        return "" if _string(tool.get("environment"), "type") == "local" else "shell"
+    return next((ours for begin, ours in _TYPES if kind.startswith(begin)), "other") if kind else ""
