@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 
@@ -26,6 +26,8 @@ DEPTH = 32
 """How deep a record's body may be nested: our own bodies need five levels."""
 
 _LARGEST = 2**63 - 1
+_TEXT = frozenset({str})
+_LEAVES = frozenset({str, bool, type(None)})
 _HEAD_DOMAIN = b"poundlock audit head 1\n"
 _encoder = msgspec.json.Encoder(order="sorted")
 
@@ -183,15 +185,19 @@ def _check(branch: object, depth: int) -> None:
     """Refuse what no record has. Leaves are looked at in their branch: most of a body are texts."""
     if depth > DEPTH:
         raise _refused("nesting that is too deep")
-    if isinstance(branch, list | tuple):
-        items = iter(branch)
-    else:
-        if any(type(key) is not str for key in branch):  # type: ignore[attr-defined]
+    items: Iterable[Any]
+    if not isinstance(branch, list | tuple):
+        branch = cast("Mapping[Any, Any]", branch)
+        if not _TEXT.issuperset(map(type, branch)):
             raise _refused("a key that is not a text")
-        items = branch.values()  # type: ignore[attr-defined]
+        items = branch.values()
+    else:
+        items = branch
+    if _LEAVES.issuperset(map(type, items)):
+        return
     for item in items:
         kind = type(item)
-        if kind is str or item is None or kind is bool:
+        if kind in _LEAVES:
             continue
         if kind is int:
             if not -_LARGEST <= item <= _LARGEST:

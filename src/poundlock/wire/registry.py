@@ -61,7 +61,7 @@ def resolve(method: str, path: str, headers: Mapping[str, str], name: str = "") 
 
     Raises: `ClientFault` for what is in no route table.
     """
-    fitting = [(wire, route) for wire in _named(name) if (route := _route(wire, method, path)) is not None]
+    fitting = _routes(method, path, name)
     if not fitting:
         raise ClientFault(
             "This route is not known, so it is refused.", advice="See `poundlock doctor --coverage`.", status=404
@@ -71,12 +71,22 @@ def resolve(method: str, path: str, headers: Mapping[str, str], name: str = "") 
 
 def shape(path: str, headers: Mapping[str, str], name: str = "") -> Wire:
     """Give the format in which a request must be refused, whatever its path is."""
+    wires = _shapes(path, name)
+    return next((wire for wire in wires if wire.claims(headers)), wires[-1])
+
+
+# A tool asks for few paths, and a path is matched with some hundred patterns.
+@functools.lru_cache(maxsize=512)
+def _routes(method: str, path: str, name: str) -> tuple[tuple[Wire, Route], ...]:
+    """Give the formats with the routes that fit."""
+    return tuple((wire, route) for wire in _named(name) if (route := _route(wire, method, path)) is not None)
+
+
+@functools.lru_cache(maxsize=512)
+def _shapes(path: str, name: str) -> tuple[Wire, ...]:
+    """Give the formats that know a path, whatever the method; all of them where none does."""
     wires = _named(name)
-    fitting = [wire for wire in wires if any(_pattern(route.path).fullmatch(path) for route in wire.routes)]
-    for wire in fitting or wires:
-        if wire.claims(headers):
-            return wire
-    return (fitting or wires)[-1]
+    return tuple(wire for wire in wires if any(_pattern(each.path).fullmatch(path) for each in wire.routes)) or wires
 
 
 def _named(name: str) -> tuple[Wire, ...]:
