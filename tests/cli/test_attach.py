@@ -2,6 +2,7 @@
 
 import json
 import stat
+import tomllib
 
 import pytest
 
@@ -122,6 +123,24 @@ def test_codex_with_a_login_of_its_own(home):
     text = (home / ".codex/config.toml").read_text()
     assert "requires_openai_auth = true" in text
     assert "env_key" not in text
+    assert "/v1" in text
+
+
+@pytest.mark.parametrize(
+    ("login", "path"),
+    [
+        ({"tokens": {"access_token": "x"}, "OPENAI_API_KEY": None}, "/backend-api/codex"),
+        ({"tokens": {"access_token": "x"}, "OPENAI_API_KEY": "k"}, "/v1"),
+        ({"OPENAI_API_KEY": "k"}, "/v1"),
+    ],
+)
+def test_codex_with_an_account(home, login, path):
+    """The login of a ChatGPT account asks at another path than a key does."""
+    (home / ".codex").mkdir()
+    (home / ".codex/auth.json").write_text(json.dumps(login))
+    assert main(["init", "codex", "--yes", "--open"]) == 0
+    provider = tomllib.loads((home / ".codex/config.toml").read_text())["model_providers"]["poundlock"]
+    assert provider["base_url"] == f"http://127.0.0.1:8787{path}"
 
 
 def test_twice_is_refused(settings, capsys):

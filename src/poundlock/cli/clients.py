@@ -9,11 +9,14 @@ import functools
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from poundlock.core.errors import ConfigFault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,16 +90,27 @@ def named(id: str) -> Client:  # noqa: A002 (the word of the table)
     )
 
 
-def words(base: str, *, copilot: str = "") -> dict[str, str]:
+def account(env: Mapping[str, str]) -> bool:
+    """Tell whether Codex is logged in with a ChatGPT account; such a login is asked for at another path."""
+    place = Path(env.get("CODEX_HOME") or Path(env.get("HOME") or Path.home()) / ".codex") / "auth.json"
+    try:
+        login = msgspec.json.decode(place.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return False
+    return isinstance(login, dict) and bool(login.get("tokens")) and not login.get("OPENAI_API_KEY")
+
+
+def words(base: str, *, copilot: str = "", account: bool = False) -> dict[str, str]:
     """Give what stands for the words in braces. `base` is the gateway's URL, with the credential if there is one.
 
-    `copilot` is the kind of provider that Copilot CLI is set to.
+    `copilot` is the kind of provider that Copilot CLI is set to; `account` is whether Codex has a ChatGPT account.
     """
     anthropic = copilot == "anthropic"
     return {
         "base": base,
         "openai": f"{base}/v1",
         "copilot": base if anthropic else f"{base}/v1",
+        "codex": f"{base}/backend-api/codex" if account else f"{base}/v1",
     }
 
 

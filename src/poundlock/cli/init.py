@@ -155,7 +155,11 @@ def _changes(client: Client, settings: Settings, token: str) -> list[Change]:
     if not settings.gateway.port:
         raise ConfigFault("The gateway has no fixed port (gateway.port is 0).", advice="Give it one in poundlock.toml.")
     url = f"http://{settings.gateway.host}:{settings.gateway.port}"
-    words = clients.words(f"{url}/t/{token}" if token else url, copilot=os.environ.get("COPILOT_PROVIDER_TYPE", ""))
+    words = clients.words(
+        f"{url}/t/{token}" if token else url,
+        copilot=os.environ.get("COPILOT_PROVIDER_TYPE", ""),
+        account=clients.account(os.environ),
+    )
     changes = []
     for write in client.init:
         path = Path(write.file).expanduser()

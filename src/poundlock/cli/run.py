@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import re
 import signal
@@ -192,26 +191,11 @@ def led(command: list[str], url: str, env: Mapping[str, str]) -> list[str]:
         return command
     # Without a key in the environment Codex uses its own login; that of a ChatGPT account asks at another path.
     key = 'env_key="OPENAI_API_KEY"' if env.get("OPENAI_API_KEY") else "requires_openai_auth=true"
-    path = "/backend-api/codex" if _account(env) else "/v1"
+    path = "/backend-api/codex" if not env.get("OPENAI_API_KEY") and clients.account(env) else "/v1"
     provider = f'name="Poundlock",base_url="{url}{path}",wire_api="responses",supports_websockets=true,{key}'
     headers = 'env_http_headers={"x-poundlock-token"="POUNDLOCK_TOKEN"}'
     settings = ["model_provider=poundlock", f"model_providers.poundlock={{{provider},{headers}}}"]
     return [command[0], *(word for setting in settings for word in ("-c", setting)), *command[1:]]
-
-
-def _account(env: Mapping[str, str]) -> bool:
-    """Tell whether Codex is logged in with a ChatGPT account, and no key goes before that."""
-    place = Path(env.get("CODEX_HOME") or Path(env.get("HOME") or Path.home()) / ".codex") / "auth.json"
-    try:
-        login = json.loads(place.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return (
-        not env.get("OPENAI_API_KEY")
-        and isinstance(login, dict)
-        and bool(login.get("tokens"))
-        and not login.get("OPENAI_API_KEY")
-    )
 
 
 @contextlib.contextmanager
