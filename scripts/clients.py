@@ -82,6 +82,27 @@ CLIENTS = {
         Client("sdk-aws", "pypi", ("boto3==1.44.5",), "venv/bin/python"),
         Client("pydantic-ai", "pypi", ("pydantic-ai-slim[anthropic,openai]==2.68.0",), "venv/bin/python"),
         Client("aimock", "npm", ("@copilotkit/aimock@1.43.0",), "node_modules/@copilotkit/aimock/package.json"),
+        Client(
+            "mcp-python",
+            "pypi",
+            (
+                "mcp==2.3.0",
+                "mcp-server-git==2026.10.19",
+                "mcp-server-time==2026.10.19",
+                "mcp-server-fetch==2026.10.24",
+            ),
+            "venv/bin/python",
+        ),
+        Client(
+            "mcp-node",
+            "npm",
+            (
+                "@modelcontextprotocol/server-filesystem@2026.8.31",
+                "@modelcontextprotocol/server-everything@2026.8.31",
+                "@modelcontextprotocol/conformance@0.1.16",
+            ),
+            "node_modules/.bin/mcp-server-filesystem",
+        ),
         Client("node22", "npm", ("node@22.23.3",), "node_modules/.bin/node"),
     )
 }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from poundlock import compose
 from poundlock.cli.mcp import environment
 from poundlock.core.errors import ClientFault, ConfigFault, Fault
-from poundlock.gateway.mcp_session import failure
+from poundlock.gateway.mcp_session import failure, unanswered
 
 if TYPE_CHECKING:
     from poundlock.config import Settings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from poundlock.core.model import Principal
     from poundlock.gateway.mcp_session import Session
 
+_OWN = Fault("Poundlock met an error of its own and passed nothing on.", advice="Run `poundlock doctor`.")
 LONGEST = 64 * 1024 * 1024
 """Bytes of the longest message."""
 PATIENCE = 2.0
@@ -115,6 +116,9 @@ class _Bridge:
             except Fault as fault:
                 self._give(failure(data, fault))
                 continue
+            except Exception:  # noqa: BLE001 (promise 6; the traceback could show what it must not)
+                self._give(failure(data, _OWN))
+                continue
             self._give(passed.back)
             if passed.on is not None:
                 await self._send(passed.on)
@@ -123,7 +127,11 @@ class _Bridge:
         while data := await _line(self._server_out):
             try:
                 passed = await self._session.from_server(data)
-            except Fault:
+            except Exception as fault:  # noqa: BLE001 (as above)
+                answer = unanswered(data, fault if isinstance(fault, Fault) else _OWN)
+                if answer is not None:
+                    self._give(answer)
+                    continue
                 # What is no message can't be relayed, and a client would only stumble over it.
                 sys.stderr.write(f"poundlock: a message of the MCP server {self._session.server.name} was dropped.\n")
                 continue

@@ -320,6 +320,18 @@ def failure(data: bytes, fault: Fault) -> bytes | None:
     return mcp.write([mcp.refusal(rpc, message) for rpc in waiting], batch=len(rpcs) > 1) if waiting else None
 
 
+def unanswered(data: bytes, fault: Fault) -> bytes | None:
+    """Give the error that stands for a server's answer which could not be passed on; None where it was none."""
+    try:
+        rpcs, _, _ = mcp.read(data)
+    except Fault:
+        return None
+    message = " ".join(part for part in ("Poundlock:", fault.message, fault.advice) if part)
+    error = {"code": mcp.REFUSED, "message": message}
+    answers = [{"jsonrpc": "2.0", "id": rpc.id, "error": error} for rpc in rpcs if rpc.answers]
+    return mcp.write(answers, batch=len(rpcs) > 1) if answers else None
+
+
 def _draft(verdict: Verdict, notes: tuple[str, ...], about: Mapping[str, Any]) -> Draft:
     draft = verdict.draft
     body = {**draft.body, "notes": [*draft.body.get("notes", ()), *notes], "mcp": dict(about)}
