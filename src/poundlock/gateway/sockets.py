@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 SWITCHED = 101
 NORMAL = 1000
 GOING_AWAY = 1001
+VIOLATION = 1008
 BROKEN = 1011
-"""Codes of RFC 6455 §7.4.1: for a socket that ends in order, and for one that the provider broke."""
+"""Codes of RFC 6455 §7.4.1: an end in order, one of somebody who may not go on, one that the provider broke."""
 
 
 class SocketExchange(Exchange):
@@ -51,7 +52,17 @@ class SocketExchange(Exchange):
             await self._record_refusal(held, own, type(error).__name__)
             await self._refuse_handshake(socket, held, own)
         else:
+            await self._carried(session)
+        finally:
+            self.presence.leave()
+
+    async def _carried(self, session: Session) -> None:
+        """Carry a session to its end; a revocation ends it, and is no cancellation for the server to know of."""
+        try:
             await session.run()
+        except asyncio.CancelledError:
+            if self.presence.ended() is None:
+                raise
 
     async def _opened(self, request: Request, socket: Socket, held: Held) -> Session:
         """Follow the line for the handshake, and agree to it once the provider has. Raises: `Fault`."""
@@ -156,15 +167,21 @@ class Session:
         code = NORMAL
         try:
             await asyncio.wait({out, home}, return_when=asyncio.FIRST_COMPLETED)
-            if home.done():
+            if out.cancelled():
+                code = VIOLATION  # what came in last was asked for by somebody who may not go on
+            elif home.done():
                 code = home.result()
+        except asyncio.CancelledError:
+            code = VIOLATION
+            raise
         except Exception:  # noqa: BLE001 (an error of our own: nothing more may leave, and nothing is said of it)
             code = BROKEN
         finally:
             for task in (out, home):
                 task.cancel()
             await asyncio.gather(out, home, return_exceptions=True)
-            self._end("client gone" if self._turn else "complete")
+            ended = "revoked" if code == VIOLATION else "client gone"
+            self._end(ended if self._turn else "complete")
             await self._link.close()
             with contextlib.suppress(Exception):
                 await self._socket.close(code)
