@@ -16,16 +16,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from poundlock.adapters import credentials
-from poundlock.adapters.sqlite import SqliteStore
+from poundlock.adapters.sqlite import ProofFile, Questions, SqliteStore
 from poundlock.adapters.sqlite.writer import Writer
 from poundlock.cli.main import main
 from poundlock.core import conversation, pipeline, restorers, stream, surrogates
 from poundlock.core.conversation import KnownValues
 from poundlock.core.detect import views
 from poundlock.core.errors import ConfigFault, Fault
-from poundlock.core.model import Rung
+from poundlock.core.model import Principal, Rung
 from poundlock.core.policy.decide import Policies
 from poundlock.gateway import exchange
+from poundlock.gateway.auth import Presence
 from poundlock.gateway.exchange import Exchange, Home
 from poundlock.gateway.snapshot import Snapshots
 from poundlock.ports import Committed
@@ -193,6 +194,42 @@ def remembers_credentials() -> None:
             refresh(self)
 
     credentials.Credentials._refresh = patched  # type: ignore[method-assign]
+
+
+@mutant
+def ends_no_stream() -> None:
+    """Revocation: look only when a request begins."""
+
+    async def patched(self: Presence) -> None:
+        await asyncio.sleep(3600)
+
+    Presence.watch = patched  # type: ignore[method-assign]
+
+
+@mutant
+def remembers_tasks() -> None:
+    """Revocation: ask the register only once for each credential."""
+    ask = Questions.by_credential
+    known: dict[str, Any] = {}
+
+    def patched(self: Questions, digest: str) -> Any:
+        if digest not in known:
+            known[digest] = ask(self, digest)
+        return known[digest]
+
+    Questions.by_credential = patched  # type: ignore[method-assign]
+
+
+@mutant
+def takes_a_proof_twice() -> None:
+    """Identity: remember no proof."""
+    ProofFile.first = lambda *_: True  # type: ignore[method-assign,assignment]
+
+
+@mutant
+def spends_the_key_for_anybody() -> None:
+    """Identity: put a key that the gateway holds on for whoever reaches the port."""
+    Principal.proven = property(lambda _self: True)  # type: ignore[assignment,method-assign]
 
 
 @mutant

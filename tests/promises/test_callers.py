@@ -18,6 +18,8 @@ from tests.gateway.running import Gate, running, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.promises.conftest import Broken
+
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -153,3 +155,29 @@ def test_a_local_process_spends_no_key_and_has_a_name(gate: Gate) -> None:
 def test_the_register_is_on_record_and_sound(gate: Gate) -> None:
     """All of it stands in the one chain."""
     until(lambda: gate.verify()[0] == 0)
+
+
+def test_a_gateway_that_takes_a_proof_twice(broken: Broken, provider: Issuer) -> None:
+    """The mutant lets a replayed proof in: the test above can fail."""
+    rows = f'[identity.workloads.x]\nissuer = "{provider.url}"\ntool = "ci"\nclaims.repository = "northwind/orders"\n'
+    with broken("takes_a_proof_twice", rows) as gate:
+        gate.command("tools", "add", "ci", "--owner", "eve", "--state", "active")
+        holder = Holder()
+        proof = holder.proof("", now=time.time_ns(), htu=f"{gate.url}{TOKEN}", ath=None)
+        first, second = (
+            ask(gate, proof, subject_token=job(provider), subject_token_type=ID_TOKEN)[0] for _ in range(2)
+        )
+        assert (first, second) == (200, 400), "a proof was taken twice"
+
+
+def test_a_gateway_that_spends_its_key_for_anybody(broken: Broken, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant puts the held key on for a caller without a credential."""
+    monkeypatch.setenv("HELD_KEY", "the-held-" + "key")
+    with broken("spends_the_key_for_anybody", '[providers.held]\nupstream = "http://127.0.0.1:9"\n') as gate:
+        gate.stop()
+        text = gate.config.read_text()
+        gate.config.write_text(text.replace("[providers.openai]\n", '[providers.openai]\nkey_env = "HELD_KEY"\n'))
+        gate.start(mutant="spends_the_key_for_anybody")
+        assert gate.ask(OPENAI, OPENAI.body("hello")).status == 200
+        sent = json.dumps(dict(gate.mock.requests()[-1].headers))
+        assert "the-held-" + "key" not in sent, "the held key was spent"

@@ -20,6 +20,8 @@ from tests.gateway.running import PLAIN, Gate, running, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.promises.conftest import Broken
+
 SLOWLY: dict[str, Any] = {
     "rules": [{"anywhere": "slowly", "blocks": [{"text": "y" * 9}], "endless": {"how": "events", "pause": 0.05}}],
     **PLAIN,
@@ -157,3 +159,27 @@ def test_a_task_tells_its_story(gate: Gate) -> None:
     assert f"task     {made.child} issued" in said
     (row,) = gate.command("tasks", made.task, "--json")[1].splitlines()
     assert json.loads(row)["exchanges"] == {"sendDisguised": 2}
+
+
+def test_a_gateway_that_looks_only_at_the_beginning(broken: Broken) -> None:
+    """The mutant's stream goes on: the test above can fail."""
+    with broken("ends_no_stream", workers=2) as gate:
+        gate.mock.play(SLOWLY)
+        made = opened(gate)
+        dialect = ANTHROPIC._replace(headers={**ANTHROPIC.headers, "x-poundlock-token": made.tokens[0]})
+        with gate.open(dialect, dialect.body("slowly", stream=True)) as client:
+            client.recv(65_536)
+            gate.command("revoke", made.tool)
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                assert not client.recv(65_536), "the stream goes on"
+
+
+def test_a_gateway_that_remembers_tasks(broken: Broken) -> None:
+    """The mutant lets in what was revoked."""
+    with broken("remembers_tasks") as gate:
+        made = opened(gate)
+        headers = {"x-poundlock-token": made.tokens[0]}
+        gate.ask(OPENAI, OPENAI.body("hello"), headers)
+        gate.command("revoke", made.tool)
+        assert gate.ask(OPENAI, OPENAI.body("hello"), headers).status == 400, "a revoked tool is let in"
