@@ -83,8 +83,8 @@ def family(root: int) -> list[int]:
     out = [root]
     for one in out:
         try:
-            for task in os.listdir(f"/proc/{one}/task"):
-                out += map(int, Path(f"/proc/{one}/task/{task}/children").read_text().split())
+            for task in Path(f"/proc/{one}/task").iterdir():
+                out += map(int, (task / "children").read_text().split())
         except OSError:
             continue
     return out
@@ -123,7 +123,7 @@ def run(command: list[str], out: Path) -> Run:
     if code not in {0, 1}:
         raise RuntimeError(f"{command[0]} ended with {code}")
     used = after.children_user + after.children_system - before.children_user - before.children_system
-    return Run(wall, used, most[0], out.read_bytes().count(b'"line"') + out.read_bytes().count(b'"StartLine"'))
+    return Run(wall, used, most[0], out.read_bytes().count(b'"line"'))
 
 
 def gitleaks() -> str:
@@ -162,15 +162,16 @@ def main() -> int:
             "-f",
             "json",
             "-r",
-            "/dev/stdout",
+            str(report),
             "--log-level",
             "fatal",
         ]
-        subprocess.run([*ours[:-1], str(report)], stdout=subprocess.DEVNULL, check=False)  # compiles, if it must
+        subprocess.run([*ours[:-1], __file__], stdout=subprocess.DEVNULL, check=False)  # compiles, if it must
         rows: dict[str, list[Run]] = {"poundlock": [], "gitleaks": []}
         for _ in range(options.runs):
             rows["poundlock"].append(run(ours, report))
-            rows["gitleaks"].append(run(theirs, report))
+            found = run(theirs, Path(place) / "said")
+            rows["gitleaks"].append(found._replace(findings=report.read_bytes().count(b'"StartLine"')))
         best = {name: min(found) for name, found in rows.items()}
         for name, one in best.items():
             print(

@@ -8,7 +8,7 @@ import pytest
 
 from poundlock.adapters.rulefiles import load_detector
 from poundlock.cli.main import main
-from poundlock.cli.redact import Redactor
+from poundlock.cli.redact import HOLD, Redactor
 from poundlock.core.detect.templates import expand
 
 if TYPE_CHECKING:
@@ -59,3 +59,34 @@ def test_a_missing_file_is_exit_2(tmp_path: Path, capfd: pytest.CaptureFixture[s
     """It is said by name."""
     assert main(["redact", str(tmp_path / "none")]) == 2
     assert "none can't be read" in capfd.readouterr().err
+
+
+def test_a_key_over_many_lines_comes_out_as_one_mark(detector: Detector) -> None:
+    """Line by line, as a log is followed: nothing of the block before its end, then its mark, then the next line."""
+    lines = [expand("{A-Za-z0-9+/:64}", str(number)) for number in range(20)]
+    fence = "-----{} RSA " + "PRIVATE KEY-----"
+    redactor = Redactor(detector)
+    out = [
+        redactor.feed(f"{line}\n") for line in ("before", fence.format("BEGIN"), *lines, fence.format("END"), "after")
+    ]
+    assert out[0] == "before\n"
+    assert out[1:-2] == [""] * 21
+    assert out[-2:] == ["[private-key.pem.1]\n", "after\n"]
+    open_end = Redactor(detector)
+    cut = "".join(open_end.feed(f"{line}\n") for line in (fence.format("BEGIN"), *lines[:8])) + open_end.flush()
+    assert lines[0] not in cut
+
+
+def test_what_is_held_has_an_end(detector: Detector) -> None:
+    """Neither a line nor a block that never ends fills the memory."""
+    redactor = Redactor(detector)
+    redactor.feed("-----BEGIN RSA " + "PRIVATE KEY-----\n")
+    most = 0
+    for _ in range(400):
+        redactor.feed("word " * 200 + "\n")
+        most = max(most, len(redactor._held))
+    endless = Redactor(detector)
+    for _ in range(400):
+        endless.feed("word " * 200)
+        most = max(most, len(endless._held))
+    assert most < 5 * HOLD
