@@ -9,8 +9,10 @@ here by hand only says how to read them.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
+import tomllib
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -21,6 +23,7 @@ import msgspec
 from poundlock import config
 from poundlock.adapters import policyfiles, rulefiles
 from poundlock.adapters.sqlite import schema
+from poundlock.cli import clients
 from poundlock.cli import main as cli
 from poundlock.core import pipeline
 from poundlock.core.audit import chained, record_of
@@ -377,7 +380,10 @@ def records() -> str:
                             `exchange`: the decision, durable before the exchange leaves.
                             `answer`: the provider keeps the answer, durable before the client can name it.
                             `closing`: how it ended.
-                            `refused`: refused before it was inspected.
+                            `refused`: refused before it was inspected, with `who` where that was known.
+                            `task`: issued, exchanged, refused, ended; `tool`, `privilege`: a change of the register;
+                            `revoked`, `lifted`: of a tool, person, token or everything; `login`: a person said who
+                            they are.
                             """
                         ),
                     ),
@@ -403,6 +409,51 @@ def _dedented(text: str) -> str:
     return "\n".join(line.removeprefix("    ") for line in text.strip("\n").rstrip().splitlines())
 
 
+# --- Clients ---------------------------------------------------------------------------------------------------------
+
+_CLIENTS = ROOT / "tests" / "clients"
+_WAYS = {"run": "`run`", "init": "`init`", "intercept": "`run --intercept`", "tables": "`run`, which intercepts"}
+
+
+def matrix() -> str:
+    """Give the page of the clients that were run, from the results of their tests."""
+    told = tomllib.loads((_CLIENTS / "matrix.toml").read_text(encoding="utf-8"))
+    rows = []
+    for result in json.loads((_CLIENTS / "results.json").read_text(encoding="utf-8")):
+        known = next((row for row in clients.known() if row.id == result["client"]), None)
+        way = "tables" if result["way"] == "run" and known and known.through == "intercept" else result["way"]
+        standing = "emulated" if result["login"] in told["emulated"]["logins"] else "real"
+        client = told["names"][result["client"]]
+        rows.append((client, result["version"], result["login"], _WAYS[way], f"*{standing}*", result["on"], ""))
+    for row in told["row"]:
+        if "test" in row:
+            rows.append((row["client"], row["version"], "API key", row["way"], "*real*", "", code(row["test"])))
+        else:
+            rows.append((row["client"], "", "", "", "*unverified*", "", row["note"]))
+    return "\n".join(
+        [
+            MADE + "# Clients\n",
+            paragraph(
+                """
+                Each client is installed from its registry, reads a file of made-up credentials by one of its tools,
+                writes two of them into another file, and says one of them, against a mock provider behind the
+                gateway. A row stands here when all three held: the provider saw no credential in any encoding, the
+                client finished, and what it wrote and said is the true value. `pytest --long` runs them all again
+                (`tests/clients/test_agents.py`).
+                """
+            ),
+            paragraph(
+                """
+                *Real*: the client itself was run here. *Emulated*: the client was run with a login that we made up,
+                since a real account can't be had without a person. *Unverified*: not run. No vendor's own service
+                was reached in any of them.
+                """
+            ),
+            table(("client", "version", "login", "led by", "standing", "on", "note"), rows),
+        ]
+    )
+
+
 PAGES = {
     "commands.md": command_line,
     "settings.md": settings,
@@ -414,6 +465,7 @@ PAGES = {
     },
     "policies.md": policies,
     "records.md": records,
+    "clients.md": matrix,
 }
 
 
