@@ -80,14 +80,15 @@ def resource(value: str, _: str) -> float:
 # Domains whose hosts anybody may name: projects, vendors, registries and documentation.
 PUBLIC = frozenset(
     """
-    example test invalid localhost domain company mycompany yourcompany acme contoso fabrikam foo bar npmjs yarnpkg
-    k8s docker terraform golang gitlab github bitbucket jenkins hashicorp atlassian redhat google googleapis googlesource
-    microsoft windows azure apple amazonaws amazon aws mozilla apache gnu kernel debian ubuntu archlinux fedoraproject
-    python pypi rubygems nodejs npm rust-lang crates oracle ibm intel nvidia cloudflare fastly jetbrains eclipse gnome
-    kde freedesktop videolan wikimedia wikipedia mediawiki postgresql mysql mongodb redis elastic grafana sentry splunk
-    confluent databricks snowflake spring jfrog sonatype readthedocs huggingface pytorch tensorflow openai anthropic
-    quay gcr ghcr openshift rancher okta auth0 onelogin your-domain yourdomain mydomain my-company your-company sr
-    stackoverflow mit cern savannah sourceware llvm qt chromium android unity3d steampowered bioconductor r-project
+    example test invalid localhost domain company mycompany yourcompany acme contoso fabrikam foo bar npmjs
+    yarnpkg k8s docker terraform golang gitlab github bitbucket jenkins hashicorp atlassian redhat google
+    googleapis googlesource microsoft windows azure apple amazonaws amazon aws mozilla apache gnu kernel debian
+    ubuntu archlinux fedoraproject python pypi rubygems nodejs npm rust-lang crates oracle ibm intel nvidia
+    cloudflare fastly jetbrains eclipse gnome kde freedesktop videolan wikimedia wikipedia mediawiki postgresql
+    mysql mongodb redis elastic grafana sentry splunk confluent databricks snowflake spring jfrog sonatype
+    readthedocs huggingface pytorch tensorflow openai anthropic quay gcr ghcr openshift rancher okta auth0
+    onelogin your-domain yourdomain mydomain my-company your-company sr stackoverflow mit cern savannah
+    sourceware llvm qt chromium android unity3d steampowered bioconductor r-project
     """.split()  # noqa: SIM905 (words read better than quotes)
 )
 
@@ -106,8 +107,9 @@ def zone(value: str, argument: str) -> float:
 
 CODE = frozenset(
     """
-    self this cls py path config settings app module package window document process os sys threading asyncio torch np nn local
-    import from com org net java javax crate super props state data obj ctx req res request response
+    self this cls py path config settings app module package window document process os sys threading asyncio
+    torch np nn local import from com org net java javax crate super props state data obj ctx req res request
+    response
     """.split()  # noqa: SIM905 (words read better than quotes)
 )
 
