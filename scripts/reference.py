@@ -383,7 +383,7 @@ def records() -> str:
                             `refused`: refused before it was inspected, with `who` where that was known.
                             `task`: issued, exchanged, refused, ended; `tool`, `privilege`: a change of the register;
                             `revoked`, `lifted`: of a tool, person, token or everything; `login`: a person said who
-                            they are.
+                            they are. `writer`: the log's writer had died, and another one began.
                             """
                         ),
                     ),

@@ -8,6 +8,7 @@ import errno
 import shutil
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from poundlock.adapters.heads import HeadFile
 from poundlock.adapters.keys import Keys
 from poundlock.adapters.sqlite import Reading, SqliteStore
+from poundlock.adapters.sqlite import writer as writer_module
 from poundlock.adapters.sqlite.writer import Writer
 from poundlock.core.errors import ConfigFault, Fault
 from poundlock.core.model import Draft
@@ -454,8 +456,9 @@ async def test_failed_batch(tmp_path: Path, cause: BaseException, said: str) -> 
     assert checked(tmp_path).sound
 
 
-async def test_dead_writer(tmp_path: Path) -> None:
-    """When the writer's thread dies, who waits is refused, and so is everyone after, at once."""
+async def test_dead_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the writer's thread dies, who waits is refused, and so is everyone until it has rested; then all goes on."""
+    monkeypatch.setattr(writer_module, "REST", 0.5)
     async with opened(tmp_path, _FailingStore) as store:
         await store.commit(entry(0))
         _Failing.cause = SystemExit()
@@ -467,7 +470,32 @@ async def test_dead_writer(tmp_path: Path) -> None:
             await asyncio.wait_for(store.commit(entry(2)), 1)
         assert caught.value.status == 500
         assert len(await store.find("d0")) == 1
-    assert checked(tmp_path).records == 1
+        await asyncio.sleep(1.1)
+        assert (await store.commit(entry(3))).seq == 3
+        (told,) = await store.find("writer")
+        assert (told.kind, told.seq, told.body["restarted"]) == ("writer", 2, True)
+        assert "SystemExit" in told.body["message"]
+    assert checked(tmp_path).records == 3
+    assert checked(tmp_path).sound
+
+
+async def test_a_writer_that_dies_again_rests_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each death doubles the rest, and a batch that is done ends that."""
+    monkeypatch.setattr(writer_module, "REST", 0.05)
+    async with opened(tmp_path, _FailingStore) as store:
+        writer = store._writer
+        _Failing.cause = SystemExit()
+        rests = []
+        for number in range(3):
+            with pytest.raises(Fault, match="nothing was sent"):
+                await store.commit(entry(number))
+            writer._thread.join(5)
+            rests.append(writer._rest)
+            await asyncio.sleep(max(0.0, writer._rested - time.monotonic()) + 0.01)
+        assert rests == pytest.approx([0.1, 0.2, 0.4])
+        _Failing.cause = None
+        await store.commit(entry(9))
+        assert writer._rest == writer_module.REST
 
 
 async def test_closed_store(tmp_path: Path) -> None:

@@ -167,9 +167,16 @@ def _audit(settings: Settings) -> Check:
         return Check("ok", "audit log", "none yet: made at the first start")
     reading = Reading(path)
     try:
-        last = reading.last()
+        last, died = reading.last(), len(reading.find("writer"))
     finally:
         reading.close()
+    if died:
+        return Check(
+            "note",
+            "audit log",
+            f"{last} records; its writer died {died} times, and each time another one began",
+            "Type: poundlock explain writer. Please report what it says.",
+        )
     heads = places.heads(settings, folder)
     if heads.parent == folder:
         return Check(

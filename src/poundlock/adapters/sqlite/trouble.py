@@ -56,7 +56,7 @@ def refusal(cause: BaseException) -> Fault:
         )
     return Fault(
         f"nothing was sent: the audit log failed ({type(cause).__name__})",
-        advice="Start Poundlock again, and please report this.",
+        advice="Poundlock tries again in a moment; if it goes on, start it again, and please report this.",
         status=500,
     )
 

@@ -2,7 +2,8 @@
 
 A batch holds the lock file (`flock`) from its first look at the chain to its commit, so that several processes make one
 chain and none starves. INVARIANT: a waiter hears of success only after COMMIT returned. A batch that fails has failed
-for all who waited, and the connection is thrown away; the next batch begins anew. It never swallows a failure. When the
+for all who waited, and the connection is thrown away; the next batch begins anew. A thread that died has failed for all
+who waited, too; after a rest another one begins, and puts that on record. It never swallows a failure. When the
 sync itself fails, and the machine then crashes, a record may stand for an exchange that was refused: never the reverse.
 """
 
@@ -18,10 +19,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from poundlock.adapters.sqlite import schema
-from poundlock.adapters.sqlite.jobs import Chain, Job, Shred
+from poundlock.adapters.sqlite.jobs import Append, Chain, Job, Shred, Written
 from poundlock.adapters.sqlite.schema import connect, migrate
 from poundlock.adapters.sqlite.signing import Signing
 from poundlock.adapters.sqlite.trouble import again, refusal
+from poundlock.core.audit import canonical_body
 from poundlock.core.errors import Fault
 
 if TYPE_CHECKING:
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
 BATCH = 1024
 """How many jobs one transaction takes at most, so that no waiter waits for a batch without end."""
+
+REST = 1.0
+"""Seconds from the thread's death to the next one's beginning; twice as many each time that it dies again."""
+LONGEST_REST = 60.0
 
 
 class Waiter:
@@ -84,7 +90,10 @@ class Writer:
         self._ready = threading.Condition()
         self._stopping = False
         self._dead: Fault | None = None
-        self._thread = threading.Thread(target=self._run, name="poundlock-writer", daemon=True)
+        self._thread = self._new_thread()
+        self._clock = clock
+        self._rest = REST
+        self._rested = 0.0
         self._due = float("inf")
         self.foreign = 0
         self.ours = 0
@@ -134,6 +143,8 @@ class Writer:
     def put(self, *waiters: Waiter) -> None:
         """Queue jobs, for one transaction if it has room. Raises `Fault` (status 500) when nobody would ever do it."""
         with self._ready:
+            if self._dead is not None:
+                self._begin_again(self._dead)
             if self._dead is None and self._thread.is_alive() and not self._stopping:
                 self._queue.extend(waiters)
                 self._ready.notify()
@@ -142,6 +153,20 @@ class Writer:
             raise again(self._dead)
         ending = "closed" if self._stopping else "dead"
         raise Fault(f"nothing was sent: the audit log is {ending}", advice="Start Poundlock again.", status=500)
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name="poundlock-writer", daemon=True)
+
+    def _begin_again(self, fault: Fault) -> None:
+        """Start another thread in the place of one that died, when it has rested; the queue is held."""
+        if self._stopping or self._thread.is_alive() or time.monotonic() < self._rested:
+            return
+        body = canonical_body({"restarted": True, "message": fault.message})
+        record = Append(Written(self._clock.now(), "writer", "writer", body), "", "", b"", (), ())
+        self._dead = None
+        self._queue.append(Waiter(record, _unheard))
+        self._thread = self._new_thread()
+        self._thread.start()
 
     def withdraw(self, waiter: Waiter) -> bool:
         """Take a job out of the queue again; False when it is being done, or done."""
@@ -162,10 +187,14 @@ class Writer:
 
     def _run(self) -> None:
         try:
+            if self._lock_file < 0:  # the thread before this one let go of it
+                self._lock_file = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             while self._wait():
                 self._batch(closing=False)
             self._batch(closing=True)
         except BaseException as cause:  # noqa: BLE001 (whatever ended the thread: everyone who waits must hear of it)
+            self._rested = time.monotonic() + self._rest
+            self._rest = min(self._rest * 2, LONGEST_REST)
             self._die(refusal(cause))
         finally:
             self._die(Fault("nothing was sent: the audit log is closed", advice="Start Poundlock again.", status=500))
@@ -220,6 +249,7 @@ class Writer:
                 self.ours = chain.seq
                 self._commit(connection)
                 durable = True
+                self._rest = REST
                 self._end = (chain.seq, chain.hash)
                 self._settle(outcomes)
                 self._after(connection, taken, chain.seq)
@@ -323,6 +353,10 @@ class Writer:
         file, self._lock_file = self._lock_file, -1
         if file >= 0:
             os.close(file)
+
+
+def _unheard(outcomes: list[Outcome]) -> None:
+    """Settle what nobody waits for."""
 
 
 def _severed() -> Fault:
