@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -54,7 +55,7 @@ ME = getpass.getuser()
 
 
 @contextlib.contextmanager
-def gated(folder: Path, more: str = "", *, wait: int = 20, local: str = "", top: str = "") -> Iterator[Gate]:
+def gated(folder: Path, more: str = "", *, wait: int = 90, local: str = "", top: str = "") -> Iterator[Gate]:
     """Run a gateway with the policies above; `local` is the URL of a model inside the boundary."""
     folder.mkdir(exist_ok=True)
     (folder / "asks.cedar").write_text(POLICY)
@@ -84,7 +85,7 @@ class Asking(threading.Thread):
 
     def ended(self) -> Answer:
         """Give the answer."""
-        self.join(30)
+        self.join(90)
         assert self.answer is not None, "no answer came"
         return self.answer
 
@@ -98,7 +99,7 @@ def waiting(gate: Gate) -> dict[str, Any]:
         found[:] = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
         return bool(found)
 
-    until(look, 20)
+    until(look, 40)
     assert len(found) == 1
     return found[0]
 
@@ -405,3 +406,25 @@ def test_two_of_three(tmp_path: Path) -> None:
             assert fetch(found["/joan"], b"answer=yes&scope=once")[0] == 200
             assert asking.ended().status == 200
             assert [row["body"]["scope"] for row in gate.records() if row["kind"] == "answered"][-1] == "once"
+
+
+def test_rollout_and_sandbox(tmp_path: Path) -> None:
+    """Ada is watched only, and told what would be; Joan is guarded; a sandbox is named in each of its records."""
+    steps = (
+        '[[rollout]]\nmode = "monitor"\npeople = ["ada"]\n'
+        '[[sandboxes]]\nname = "demo"\nuntil = "2999-12-31"\npeople = ["joan"]'
+    )
+    with gated(tmp_path, steps, wait=1) as gate:
+        ada, joan = gate.credential("ada"), gate.credential("joan")
+        # Not a canary: what is only watched leaves as it is.
+        body = ANTHROPIC.body(f"Write to maria.{secrets.token_hex(4)}@northwind-freight.eu about it.")
+        watched = gate.ask(ANTHROPIC, body, ada)
+        assert watched.headers["x-poundlock-would"] == "sendApproved"
+        assert watched.headers["x-poundlock-rung"] == "send"
+        assert gate.record(watched.id)["decision"]["mode"] == "monitor"
+        code, report = gate.command("monitor")
+        assert (code, "1  would be sendApproved" in report, "Not ready" in report) == (1, True, True), report
+        guarded = gate.ask(ANTHROPIC, ANTHROPIC.body("What is a lock?"), joan)
+        assert guarded.headers["x-poundlock-environment"] == "sandbox/demo"
+        assert gate.record(guarded.id)["environment"] == "sandbox/demo"
+        assert gate.ask(ANTHROPIC, body, joan).status == 400

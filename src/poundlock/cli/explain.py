@@ -85,7 +85,12 @@ def exchange(record: Record, words: Mapping[str, str]) -> str:
             f"  found     {row['count']} × {row['kind']} ({row['rule_id']}) in {row['origin']} text"
             f"{', new' if row['new'] else ''}: {_DONE[row['treatment']]}"
         )
+        lines += [f"  where     {', '.join(row['places'])}"] if row.get("places") else []
+    lines += [f"  approved  poundlock approve {id_} says by whom" for id_ in body.get("approvals", ())]
+    lines += [f"  sandbox   {body['environment']}"] if body.get("environment") else []
     lines += [f"  advice    {advice}" for advice in decision["advice"]]
+    if any(row["treatment"] != "clear" for row in body["findings"]):
+        lines.append("  rewrite   `poundlock redact < PROMPT` gives your prompt as it can be sent")
     lines.append(f"  snapshot  {body['snapshot']}")
     return "\n".join(lines) + "\n"
 

@@ -26,10 +26,14 @@ from poundlock.config import DEFAULT_PROVIDERS
 from poundlock.core.errors import ConfigFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from poundlock.cli.clients import Client
     from poundlock.config import Settings
+    from poundlock.core.model import Record
+
+DAY = 86_400_000_000_000
+"""Nanoseconds."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -251,11 +255,11 @@ def summary(folder: Path, task: str) -> str:
         records = [record_of(row) for row in reading.rows()]
     finally:
         reading.close()
-    mine = [record for record in records if record.kind == "exchange" and record.body["principal"]["task"] == task]
+    mine = [record for record in last_words(records) if record.body["principal"]["task"] == task]
     treated: dict[str, dict[str, set[str]]] = {"disguise": {}, "impound": {}}
     stopped: Counter[str] = Counter()
     for record in mine:
-        if record.body["decision"]["rung"] not in {"send", "sendDisguised"}:
+        if record.body["decision"]["rung"] not in {"send", "sendDisguised", "sendLocal"}:
             stopped[record.id] += 1
             continue
         for row in record.body["findings"]:
@@ -266,7 +270,39 @@ def summary(folder: Path, task: str) -> str:
         kinds = ", ".join(f"{len(values)} × {kind}" for kind, values in sorted(treated[treatment].items()))
         if kinds:
             lines.append(f"  {word}: {kinds}")
+    inside = Counter(r.body["destination"]["name"] for r in mine if r.body["decision"]["rung"] == "sendLocal")
+    lines += [f"  stayed inside: {count} with {name}" for name, count in inside.items()]
+    approved = dict.fromkeys(id_ for record in mine for id_ in record.body.get("approvals", ()))
+    lines += [f"  approved: poundlock approve {id_}" for id_ in approved]
     lines += [f"  stopped: poundlock explain {id_}" for id_ in stopped]
+    lines += [f"  advice: {text}" for text in advice(records, mine)]
     if len(lines) == 1:
         lines.append("  nothing that had to be disguised")
     return "\n".join(lines) + "\n"
+
+
+def last_words(records: Iterable[Record]) -> list[Record]:
+    """Give the exchanges among records; of one that was held for a person, only its last word."""
+    return list({record.id: record for record in records if record.kind == "exchange"}.values())
+
+
+def advice(records: Iterable[Record], mine: list[Record]) -> list[str]:
+    """Give what to do better next time, for each kind that this person did not meet earlier the same day."""
+    if not mine:
+        return []
+    first, human = mine[0], mine[0].body["principal"]["human"]
+    met = {
+        row["kind"]
+        for record in records
+        if record.kind == "exchange" and record.seq < first.seq and record.at // DAY == first.at // DAY
+        if record.body["principal"]["human"] == human
+        for row in record.body["findings"]
+        if row["treatment"] != "clear"
+    }
+    told: dict[str, None] = {}
+    for record in mine:
+        new = {row["kind"] for row in record.body["findings"] if row["treatment"] != "clear"} - met
+        if new and record.body["decision"]["advice"]:
+            told[record.body["decision"]["advice"][0]] = None
+            met |= new
+    return list(told)

@@ -324,7 +324,7 @@ class Snapshot(Value, frozen=True, kw_only=True):
 
 
 class FindingSummary(Value, frozen=True, kw_only=True):
-    """What a record keeps of one group of equal findings: rule, treatment, origin and counts."""
+    """What a record keeps of one group of equal findings: rule, treatment, origin, counts, and where they stood."""
 
     rule_id: str
     kind: str
@@ -334,6 +334,7 @@ class FindingSummary(Value, frozen=True, kw_only=True):
     treatment: Treatment
     count: int
     fingerprints: tuple[str, ...]
+    places: tuple[str, ...] = ()
 
 
 class Draft(Value, frozen=True, kw_only=True):

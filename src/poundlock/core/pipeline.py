@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from poundlock.core.model import Context, Finding, Group, Principal, ScopeKey, Snapshot, Surrogate, Treatment
     from poundlock.core.ruling import Ruling
 
+PLACES_KEPT = 8
+"""So many places of one summary are named."""
+_PARTS = frozenset({"messages", "input", "system", "tools", "contents", "instructions", "prompt", "systemInstruction"})
+"""The members of bodies that a place may be named by: every other name may be a client's own text."""
 FINGERPRINTS_KEPT = 64
 """A record names at most this many values of one summary; the count is always whole."""
 
@@ -208,7 +212,9 @@ def _body(
         "tier": facts.tier,
         "tier_reasons": list(tier_reasons),
         "groups": [{name: getattr(group, name) for name in group.__struct_fields__} for group in groups],
-        "findings": [_plain(summary) for summary in _summaries(recognised.findings, groups, group_of, ruled.wanted)],
+        "findings": [
+            _plain(summary) for summary in _summaries(document, recognised.findings, groups, group_of, ruled.wanted)
+        ],
         "surrogates": len(fresh),
         "tightened": recognised.late,
         "notes": list(document.notes),
@@ -229,21 +235,29 @@ def _acting(principal: Principal) -> dict[str, Any]:
 
 def _plain(summary: FindingSummary) -> dict[str, Any]:
     row = {name: getattr(summary, name) for name in summary.__struct_fields__}
-    return {**row, "fingerprints": list(summary.fingerprints)}
+    return {**row, "fingerprints": list(summary.fingerprints), "places": list(summary.places)}
 
 
 def _summaries(
-    findings: Sequence[Finding], groups: Sequence[Group], group_of: Sequence[int], treatments: Sequence[Treatment]
+    document: Document,
+    findings: Sequence[Finding],
+    groups: Sequence[Group],
+    group_of: Sequence[int],
+    treatments: Sequence[Treatment],
 ) -> list[FindingSummary]:
     """Give the findings as counts by rule, group and treatment."""
     counts: Counter[tuple[str, int, Treatment]] = Counter()
     values: dict[tuple[str, int, Treatment], dict[str, None]] = {}
+    places: dict[tuple[str, int, Treatment], dict[str, None]] = {}
     for finding, group, treatment in zip(findings, group_of, treatments, strict=True):
         name = (finding.rule_id, group, treatment)
         counts[name] += 1
         kept = values.setdefault(name, {})
         if len(kept) < FINGERPRINTS_KEPT:
             kept[finding.fingerprint] = None
+        named = places.setdefault(name, {})
+        if len(named) < PLACES_KEPT:
+            named[_place(document, finding.segment)] = None
     return [
         FindingSummary(
             rule_id=rule_id,
@@ -254,6 +268,15 @@ def _summaries(
             treatment=treatment,
             count=count,
             fingerprints=tuple(values[rule_id, group, treatment]),
+            places=tuple(places[rule_id, group, treatment]),
         )
         for (rule_id, group, treatment), count in counts.items()
     ]
+
+
+def _place(document: Document, segment: int) -> str:
+    """Name a segment for a reader of the record: `messages 4.1 (user)`, by positions only (INVARIANT: no text)."""
+    path, role = document.segments[segment].path, document.segments[segment].role
+    part = path[0] if path and path[0] in _PARTS else "body"
+    numbers = ".".join(str(step) for step in path[1:5] if type(step) is int)
+    return f"{part} {numbers} ({role})" if numbers else f"{part} ({role})"

@@ -23,6 +23,7 @@ from poundlock.core.model import Context, Destination, Document, Draft, Rung, Sc
 from poundlock.core.ruling import LEAVES
 from poundlock.core.stream import Homeward, StreamScanner
 from poundlock.gateway import http, posture
+from poundlock.gateway.advice import Advice
 from poundlock.gateway.approvals import Desk, Unanswered
 from poundlock.gateway.auth import Presence, Refused
 from poundlock.ports import Asked, Entry
@@ -154,6 +155,7 @@ class Exchange:
         self.keys = keys
         self.signer = signer
         self.new_id = new_id
+        self._advice = Advice()
         self.desk = Desk(approvals, settings, clock, upstream, new_id)
         self._sizes: OrderedDict[tuple[str, str, str], int] = OrderedDict()
 
@@ -353,7 +355,7 @@ class Exchange:
         headers = [
             *http.returned(response.headers),
             ("x-poundlock-decision", home.held.id),
-            *_told(home.verdict),
+            *_told(home.verdict, self._advice.of(home.verdict, self._day())),
         ]
         if home.held.broken is not None and (response.status >= 400 or kind != EVENT_STREAM):
             # The answer has begun as a stream of events: all that can be told now is that there is none.
@@ -624,10 +626,11 @@ async def _start(respond: Respond, status: int, headers: list[tuple[str, str]]) 
         await respond.start(status, headers)
 
 
-def _told(verdict: Verdict) -> list[tuple[str, str]]:
+def _told(verdict: Verdict, advice: str) -> list[tuple[str, str]]:
     """Give what a developer may want to hear, out of protocol: response headers."""
     counted = [treatment for treatment in verdict.decision.treatments if treatment != "clear"]
     told = [("x-poundlock-rung", verdict.decision.rung.value)]
+    told += [("x-poundlock-advice", advice)] if advice else []
     told += [("x-poundlock-would", verdict.decision.would)] if verdict.decision.would else []
     told += [("x-poundlock-approval", ", ".join(verdict.used))] if verdict.used else []
     if verdict.decision.rung is Rung.SEND_LOCAL:
