@@ -130,7 +130,7 @@ def _tool(args: argparse.Namespace) -> int:
         sys.stdout.write("\n".join(change.shown() for change in changes) + "\n")
         if args.diff:
             return 0
-        if not args.yes and not _agreed():
+        if not args.yes and not agreed():
             sys.stdout.write("Nothing was written.\n")
             return 1
         master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
@@ -180,7 +180,8 @@ def _changes(client: Client, settings: Settings, token: str) -> list[Change]:
     return changes
 
 
-def _agreed() -> bool:
+def agreed() -> bool:
+    """Ask whether a change is to be written. Raises: `ConfigFault` where nobody can answer."""
     if not sys.stdin.isatty():
         raise ConfigFault("Nobody is there to be asked.", advice="Look at the change with --diff, then add --yes.")
     sys.stdout.write("Write this? [y/N] ")

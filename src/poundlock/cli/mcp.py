@@ -32,6 +32,11 @@ def add_parser(subparsers: Any) -> None:
     add.add_argument("name", metavar="NAME")
     _options(add)
     add.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    wrap = actions.add_parser("wrap", help="move the servers of a tool's configuration behind the gate")
+    wrap.add_argument("file", metavar="TOOL|FILE", help="a tool (claude-code, codex, cursor, …) or its file")
+    wrap.add_argument("--yes", action="store_true", help="write without asking")
+    wrap.add_argument("--undo", action="store_true", help="bring the file back as it was")
+    wrap.add_argument("--config", metavar="FILE", help="the configuration (default: the user's)")
     for name, line in (
         ("list", "the servers, and how their tools stand"),
         ("review", "look at tools that wait, and accept them"),
@@ -80,6 +85,10 @@ def run(args: argparse.Namespace) -> int:
         from poundlock.cli import mcp_stdio
 
         return asyncio.run(mcp_stdio.serve(settings, args.name))
+    if args.action == "wrap":
+        from poundlock.cli import mcp_wrap
+
+        return mcp_wrap.wrap(args, settings)
     register = compose.mcp_servers(settings)
     if args.action == "add":
         return _add(register, args)
