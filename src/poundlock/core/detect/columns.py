@@ -88,6 +88,8 @@ SQL_CELL = Expression(r"\s*(?:[NE]?'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\([
 RULE_LINE = Expression(r"[\s|+:=-]+")
 LONGEST = 80
 """Characters of a name."""
+USUAL = 4096
+"""So many names are asked once; the same few stand everywhere, and a name is no value."""
 WIDEST = 20_000
 """Characters of a row."""
 
@@ -123,6 +125,7 @@ class Columns:
         self._meanings: dict[str, list[int]] = {}
         self._kinds: dict[str, int] = {}
         self._patterns: dict[int, re.Pattern[str]] = {}
+        self._usual: dict[str, tuple[int, ...]] = {}
         self._person = -1
         for number, rule in enumerate(rules):
             if rule.lexical in keyed.MODES:
@@ -140,6 +143,14 @@ class Columns:
         """Give the rules that a name means, the most telling end of it first; none if it says nothing."""
         if len(name) > LONGEST:
             return ()
+        known = self._usual.get(name)
+        if known is None:
+            known = self._meaning(name)
+            if len(self._usual) < USUAL:
+                self._usual[name] = known
+        return known
+
+    def _meaning(self, name: str) -> tuple[int, ...]:
         words = [word.lower() for word in PIECE.findall(name)][:8]
         while words:
             for at in range(len(words)):

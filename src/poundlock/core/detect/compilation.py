@@ -36,6 +36,18 @@ STATEMENT = -4
 VIEW = -10  # VIEW - n is for the n-th of views.VIEWS
 
 
+THEN = "(?#then)"
+"""In the `trigger` of a rule: what stands behind it is looked for in the text, where what stands before it was found.
+
+Words and what connects them are found many bytes at a time; the shape of a value behind them is not.
+"""
+
+
+def _text(expression: str) -> str:
+    """Give an expression over bytes for text: what takes the bytes beyond ASCII takes the characters."""
+    return expression.replace(r"\x80-\xff", r"\x80-\U0010ffff")
+
+
 def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
     """Give the triggers of a rule set and the purpose of each. Raises: `ConfigFault` naming a rule that has none."""
     from poundlock.core.detect.triggers import derive  # noqa: PLC0415 (a cost at start-up that a kept set spares)
@@ -49,8 +61,11 @@ def plan(rules: Sequence[Rule]) -> tuple[tuple[Trigger, ...], tuple[int, ...]]:
         try:
             trigger = derive(keyed.trigger(rule) if near else expression(rule), ignore_case=rule.ignore_case)
             if rule.trigger:
-                hint = derive(rule.trigger, ignore_case=rule.ignore_case)
-                trigger = Trigger(expression=hint.expression, least=1, most=trigger.most, literals=hint.literals)
+                head, _, then = rule.trigger.partition(THEN)
+                hint = derive(head, ignore_case=rule.ignore_case)
+                trigger = trigger._replace(
+                    expression=hint.expression, least=1, fixed=False, literals=hint.literals, then=_text(then)
+                )
             triggers.append(trigger)
         except (ValueError, re.error) as fault:
             raise ConfigFault(f"rule {rule.id}: its pattern can't be used: {fault}") from fault

@@ -75,6 +75,7 @@ class Detector:
         self._known = known
         # Filled on first use: most runs need few of the rules. Writing the same value twice is harmless.
         self._patterns: dict[int, re.Pattern[str]] = {}
+        self._thens: dict[int, re.Pattern[str]] = {}
         self._columns: columns.Columns | None = None
         self._finders: dict[int, keyed.Finder] = {}
         self._checks: dict[int, tuple[tuple[Callable[[str, str], float], str], ...]] = {}
@@ -191,6 +192,13 @@ class Detector:
             if end > before:
                 self._beside(text, max(low, before, 0), end, which, done, spans)
             return
+        if trigger.then:
+            then = self._thens.get(which)
+            if then is None:
+                flags = re.ASCII | (re.IGNORECASE if self.rules[which].ignore_case else 0)
+                then = self._thens[which] = re.compile(trigger.then, flags)
+            if then.match(text, end) is None:
+                return
         pattern = self._patterns.get(which)
         if pattern is None:
             rule = self.rules[which]
@@ -205,6 +213,8 @@ class Detector:
                 return
             low = max(low, before)
             high = end + FORWARD
+            for space in trigger.without:
+                low = max(low, text.rfind(space, low, end - 1) + 1)
             if end - low <= NARROW:
                 # A later start has a hit of its own, so the few places before this one's end are all there is to try.
                 found, match = None, pattern.match

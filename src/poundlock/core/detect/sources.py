@@ -20,6 +20,8 @@ class Trigger(NamedTuple):
     `fixed`: every match is `least` characters wide and ends on a character's last byte. `literals`: lower-case texts of
     which every match holds one; none if there is no such text of three characters. Triggers of one `group` share a
     database: what must step through every byte (no literal, or a very short one) would slow down what need not.
+    `then`: what must stand behind a hit, quickly told; in the first stage it would cost more than all before it.
+    `without`: white space that no match of the rule can hold, so that a match can't have begun before the last of it.
     """
 
     expression: str
@@ -28,6 +30,8 @@ class Trigger(NamedTuple):
     fixed: bool = False
     literals: tuple[str, ...] = ()
     group: int = 0
+    without: str = ""
+    then: str = ""
 
 
 class Source(Protocol):

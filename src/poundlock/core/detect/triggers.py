@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HIGH = "\\x80-\\xff"
 WIDEST = 3000
+LOOSE = 4  # a repeat of one class that varies by more than this has no upper bound in the first stage
 VARIABLE = 150  # a repeat that varies by more than this is not followed
 CATEGORIES = {
     codes.CATEGORY_DIGIT: ("0-9", False),
@@ -161,7 +162,13 @@ def _repeat(smallest: int, largest: Any, inner: Any, *, last: bool) -> _Piece:
     # In bytes a non-ASCII character is two to four: the upper bound grows, the lower one stays.
     top = largest * 4 if piece.wide and largest != smallest else largest * (4 if piece.wide else 1)
     if (smallest, top) != (1, 1):
-        text += f"{{{smallest}}}" if smallest == top else f"{{{smallest},{top}}}"
+        if smallest == top:
+            text += f"{{{smallest}}}"
+        elif simple and top - smallest > LOOSE:
+            # The bound is the second stage's: to count to it would double the database and the time to compile it.
+            text += {0: "*", 1: "+"}.get(smallest, f"{{{smallest},}}")
+        else:
+            text += f"{{{smallest},{top}}}"
     if piece.wide and (last or cut):
         text = (piece.text if simple else f"(?:{piece.text})") + (f"{{{smallest}}}" if smallest > 1 else "")
     return _Piece(text, piece.least * smallest, piece.most * largest, piece.wide, cut)
@@ -210,6 +217,45 @@ def _literals(tree: Any) -> tuple[str, ...]:
     return best if min(map(len, best), default=0) >= 3 else ()
 
 
+def _takes(item: tuple[Any, Any], code: int) -> bool:
+    """Say whether an item of a class takes a character; what is not known takes all."""
+    op, argument = item
+    if op is codes.LITERAL:
+        return bool(argument == code)
+    if op is codes.RANGE:
+        return bool(argument[0] <= code <= argument[1])
+    if op is codes.CATEGORY:
+        return argument not in (codes.CATEGORY_DIGIT, codes.CATEGORY_WORD)
+    return True
+
+
+def _holds(tree: Any, code: int) -> bool:
+    """Say whether a match of a parsed pattern can hold a space or a line feed; what only looks around holds nothing."""
+    for op, argument in tree:
+        if op is codes.BRANCH:
+            found = any(_holds(branch, code) for branch in argument[1])
+        elif op is codes.SUBPATTERN:
+            found = _holds(argument[3], code)
+        elif op is codes.ATOMIC_GROUP:
+            found = _holds(argument, code)
+        elif op in (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT):
+            found = _holds(argument[2], code)
+        elif op is codes.IN:
+            negated = argument[0][0] is codes.NEGATE
+            found = any(_takes(item, code) for item in argument[1 if negated else 0 :]) is not negated
+            if negated and any(item[0] is codes.CATEGORY and item[1] is codes.CATEGORY_NOT_SPACE for item in argument):
+                found = True
+        elif op is codes.LITERAL:
+            found = argument == code
+        elif op is codes.ANY:
+            found = code != 10
+        else:
+            found = op not in (codes.ASSERT, codes.ASSERT_NOT, codes.AT)
+        if found:
+            return True
+    return False
+
+
 def derive(pattern: str, *, ignore_case: bool = False) -> Trigger:
     """Derive the trigger of a pattern.
 
@@ -227,4 +273,5 @@ def derive(pattern: str, *, ignore_case: bool = False) -> Trigger:
         most=most,
         fixed=least == most and not wide,
         literals=_literals(tree),
+        without="".join(chr(code) for code in (10, 32) if not _holds(tree, code)),
     )
