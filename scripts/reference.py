@@ -381,6 +381,9 @@ def records() -> str:
                             `answer`: the provider keeps the answer, durable before the client can name it.
                             `closing`: how it ended.
                             `refused`: refused before it was inspected, with `who` where that was known.
+                            `asked`, `waited`, `answered`, `used`, `ended`: what became of an approval; its id is theirs.
+                            `unanswered`: an exchange that nobody admitted. One that was held and then left has two
+                            records of the kind `exchange`.
                             `task`: issued, exchanged, refused, ended; `tool`, `privilege`: a change of the register;
                             `revoked`, `lifted`: of a tool, person, token or everything; `login`: a person said who
                             they are. `writer`: the log's writer had died, and another one began.

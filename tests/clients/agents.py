@@ -158,6 +158,22 @@ AGENTS = (
         env={"CLAUDE_CODE_OAUTH_TOKEN": KEY, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
     ),
     Agent(
+        id="claude-code",
+        installs=("claude-code",),
+        login="Bedrock API key",
+        path="/model/",
+        ways=("run",),
+        arguments=lambda _: ["-p", PROMPT, "--allowedTools", "Read,Write,Bash"],
+        read=lambda project: _tool("Read", file_path=str(project / "settings.env")),
+        write=lambda project: _tool("Write", file_path=str(project / "result.txt"), content=WANTED),
+        env={
+            "CLAUDE_CODE_USE_BEDROCK": "1",
+            "AWS_BEARER_TOKEN_BEDROCK": KEY,
+            "AWS_REGION": "us-east-1",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        },
+    ),
+    Agent(
         id="gemini-cli",
         installs=("gemini-cli", "node22"),
         login="API key",

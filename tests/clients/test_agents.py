@@ -90,7 +90,7 @@ class Machine:
     def configure(self, state: Path, port: int = 0) -> None:
         """Write Poundlock's configuration."""
         formats = {"anthropic": "anthropic", "gemini": "gemini", "openai": "openai", "chatgpt": "openai"}
-        formats |= {"qwen": "openai", "ollama": "ollama"}
+        formats |= {"bedrock": "bedrock", "qwen": "openai", "ollama": "ollama"}
         lines = [f'[state]\ndirectory = "{state}"', f"[gateway]\nport = {port}"]
         url = self.bench.provider.url
         lines += [f'[providers.{name}]\nupstream = "{url}"\nformat = "{form}"' for name, form in formats.items()]

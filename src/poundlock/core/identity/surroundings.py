@@ -23,7 +23,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-        "AWS_BEARER_TOKEN_BEDROCK",
     ),
     "gcp": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"),
     "azure": ("AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_PASSWORD", "ARM_CLIENT_SECRET"),
@@ -102,6 +101,7 @@ PROVIDER_KEYS = frozenset(
         "AMP_API_KEY",
         "COPILOT_GITHUB_TOKEN",
         "OLLAMA_API_KEY",
+        "AWS_BEARER_TOKEN_BEDROCK",  # good for models alone
     }
 )
 """What an AI tool speaks to its own model with: the tool keeps it, unless Poundlock holds the key."""
