@@ -236,7 +236,7 @@ def _load_names(files: tuple[Path | str, ...], hosts: tuple[str, ...], cache: Pa
         except UnicodeDecodeError as fault:
             raise ConfigFault(f"the file of names {name} is not UTF-8") from fault
         entries.extend(line.strip() for line in lines if line.strip() and not line.startswith("#"))
-    given = hashlib.sha256(msgspec.json.encode([GENERATION, sys.version, os.uname(), entries, hosts])).hexdigest()
+    given = hashlib.sha256(msgspec.json.encode([_key([], None), entries, hosts])).hexdigest()
     place = f"{cache_folder() if cache is None else cache}/names-{given[:32]}"
     try:
         with open(place, "rb") as file:  # noqa: PTH123
