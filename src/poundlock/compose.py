@@ -17,6 +17,7 @@ from poundlock.adapters.aws import AwsSigner
 from poundlock.adapters.credentials import Credentials, digest, fresh
 from poundlock.adapters.documents.process import DocumentReader
 from poundlock.adapters.heads import HeadFile
+from poundlock.adapters.issuers import Issuers
 from poundlock.adapters.knownfile import KnownFile
 from poundlock.adapters.mcpfile import McpFile
 from poundlock.adapters.processes import LocalProcesses
@@ -39,8 +40,8 @@ from poundlock.wire.passages import Passages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable
+    from types import ModuleType
 
-    from poundlock.adapters import tokens
     from poundlock.config import Settings
     from poundlock.core.detect.known import Known
     from poundlock.core.mcp import Server
@@ -104,16 +105,10 @@ def issuer(master: keys.Keys) -> str:
 
 def callers(settings: Settings, folder: Path, master: keys.Keys, store: SqliteStore, clock: Clock) -> Callers:
     """Join what says who is calling; the store is to be open when it is asked."""
-
-    def signatures() -> tokens.Tokens:
-        from poundlock.adapters import tokens  # noqa: PLC0415 (few callers bring a signed token)
-
-        return tokens.Tokens(master.tokens)
-
     return Callers(
         credentials=Credentials(places.credentials(folder)),
         register=lambda patience: Questions(store.path, patience=patience),
-        signatures=signatures,
+        signatures=lambda: _tokens().Tokens(master.tokens),
         proofs=ProofFile(folder / "proofs.db"),
         processes=LocalProcesses(),
         clock=clock,
@@ -162,19 +157,27 @@ def issuing(settings: Settings, line: SocketExchange, store: SqliteStore) -> Iss
     callers_ = line.identity
     assert isinstance(callers_, Callers)  # noqa: S101 (`exchange` made it)
 
-    from poundlock.adapters import tokens  # noqa: PLC0415 (few commands sign a token)
-    from poundlock.adapters.issuers import Issuers  # noqa: PLC0415 (as above)
-
     return Issuing(
         callers=callers_,
         ledger=Identities(store, clock, by="gateway"),
-        vouching=Vouchers(workloads(settings), Issuers(), unchecked=tokens.unchecked, issued=tokens.issued),
-        signatures=functools.cache(lambda: tokens.Tokens(master.tokens)),
+        vouching=Vouchers(
+            workloads(settings),
+            Issuers(),
+            unchecked=lambda token: _tokens().unchecked(token),
+            issued=lambda token, keys_: _tokens().issued(token, keys_),
+        ),
+        signatures=functools.cache(lambda: _tokens().Tokens(master.tokens)),
         fresh=fresh,
         digest=digest,
         clock=clock,
         issuer=issuer(master),
     )
+
+
+def _tokens() -> ModuleType:
+    from poundlock.adapters import tokens  # noqa: PLC0415 (few callers bring a signed token, and it takes 80 ms to load)
+
+    return tokens
 
 
 @contextlib.asynccontextmanager

@@ -30,6 +30,7 @@ HOSTS = frozenset(
         "NAME.openai.azure.com",
         "keepachangelog.com",
         "semver.org",
+        "token.actions.githubusercontent.com",
         "www.cedarpolicy.com",
     }
 )

@@ -262,6 +262,7 @@ def _uses(folder: Path, since: int) -> tuple[dict[str, Any], dict[str, set[str]]
             before = uses.get(principal["tool"], Use())
             uses[principal["tool"]] = Use(
                 exchanges=before.exchanges + 1,
+                last=record.at,
                 destinations=before.destinations | {record.body["destination"]["name"]},
                 humans=before.humans | {principal["human"]},
             )

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 KEPT = 400 * registry.DAY
 """How long a task that has ended stays in the table; its records stay in the log."""
-USED_EVERY = 3_600_000_000_000
-"""How exactly the last use of a tool is kept: an hour, so that a call doesn't cost a write."""
 
 _TASK = (
     "SELECT t.entry, t.alive, t.ended, t.reason, l.entry, l.epoch, o.entry, p.entry, a.entry FROM task AS t "
@@ -132,7 +130,6 @@ class Identities:
         self._store = store
         self._clock = clock
         self._by = by
-        self._used: dict[str, int] = {}
         self.ask = Questions(store.path)
 
     def now(self) -> int:
@@ -189,19 +186,6 @@ class Identities:
             after = registry.raised(seen.tool, privilege, self._clock.now())
             if after is not seen.tool:
                 await self.keep_tool(after)
-
-    async def used(self, tool: str) -> None:
-        """Keep when a tool was last used, to the hour, without a record."""
-        now = self._clock.now()
-        if now - self._used.get(tool, 0) < USED_EVERY:
-            return
-        self._used[tool] = now
-
-        def work(connection: sqlite3.Connection) -> tuple[bool, tuple[Draft, ...]]:
-            connection.execute("UPDATE tool SET used = max(used, ?) WHERE id = ?", (now, tool))
-            return True, ()
-
-        await self._store.change(work, bool)
 
     # --- Tasks -------------------------------------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ class Person(Value, frozen=True, kw_only=True):
 
 
 class Seen(Value, frozen=True, kw_only=True):
-    """A tool with what the store knows beside its entry: its epoch, and when it was last used (to the hour)."""
+    """A tool with what the store knows beside its entry: its epoch, and when a task of it was last opened."""
 
     tool: Tool
     epoch: int = 0

@@ -20,9 +20,10 @@ KEY_DAYS = 90
 
 
 class Use(Value, frozen=True, kw_only=True):
-    """What a tool was seen doing in the time that is looked at: destinations by name, and who worked with it."""
+    """What a tool was seen doing in the time that is looked at: how often, last when, where to, and for whom."""
 
     exchanges: int = 0
+    last: int = 0
     destinations: frozenset[str] = frozenset()
     humans: frozenset[str] = frozenset()
 
@@ -95,7 +96,7 @@ def _of_tool(
         found.append(tell("proposed", "It waits for somebody to admit it.", f"set {tool.id} --state active"))
     if tool.review and tool.review < today:
         found.append(tell("review", f"It was to be reviewed by {tool.review}.", f"set {tool.id} --review DAY"))
-    idle = (now - max(seen.used, tool.added)) // DAY
+    idle = (now - max(seen.used, tool.added, use.last)) // DAY
     if idle >= idle_days:
         found.append(tell("idle", f"It was not used for {idle} days.", f"retire {tool.id}"))
         return found
