@@ -177,3 +177,19 @@ def opening_of_endless() -> bytes:
     """Return the start of an event whose line never ends."""
     data = '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"'
     return f"event: content_block_delta\ndata: {data}".encode()
+
+
+def batch(name: str, origin: str, *, ended: bool) -> dict[str, Any]:
+    """Return what is told of a message batch."""
+    return {
+        "id": name,
+        "type": "message_batch",
+        "processing_status": "ended" if ended else "in_progress",
+        "request_counts": {"processing": 0, "succeeded": 1, "errored": 0, "canceled": 0, "expired": 0},
+        "ended_at": "2026-11-21T00:10:00Z" if ended else None,
+        "created_at": "2026-11-21T00:00:00Z",
+        "expires_at": "2026-11-22T00:00:00Z",
+        "archived_at": None,
+        "cancel_initiated_at": None,
+        "results_url": f"{origin}/v1/messages/batches/{name}/results" if ended else None,
+    }

@@ -41,6 +41,7 @@ class Provider:
         self._script = self.script()
         self.journal = Journal(log_path)
         self._caches: dict[str, figures.PromptCache] = {}
+        self.batches: dict[str, list[dict[str, Any]]] = {}
         self.stored: dict[str, tuple[list[Any], dict[str, Any]]] = {}
 
     def script(self) -> script.Script:
@@ -127,6 +128,8 @@ class _Answer:
             kept = self.provider.stored.get(path.removeprefix("/v1/responses/"))
             if kept is not None:
                 return await self._whole(200, kept[1])
+        if path.startswith("/v1/messages/batches"):
+            return await self._batch(method, path, body, book, chance)
         known = {"/v1/messages", "/v1/messages/count_tokens", "/v1/chat/completions", "/v1/embeddings", "/v1/responses"}
         if path not in known or method != "POST":
             return await self._error(404, {"message": f"{method} {path} is not here"}, as_anthropic=as_anthropic)
@@ -160,6 +163,28 @@ class _Answer:
             return await self._whole(200, build[0](turn, decoded, chance, self.sizes), turn)
         speaker = anthropic if as_anthropic else openai
         return await self._stream(build[1](turn, decoded, chance, self.sizes), turn, speaker)
+
+    async def _batch(
+        self, method: str, path: str, body: bytes, book: script.Script, chance: random.Random
+    ) -> web.StreamResponse:
+        """Keep a batch, tell of it, or give its results."""
+        if method == "POST" and path.endswith("batches"):
+            name = figures.identifier(chance, "msgbatch_01", 22)
+            self.provider.batches[name] = json.loads(body)["requests"]
+            return await self._whole(200, anthropic.batch(name, str(self.request.url.origin()), ended=False))
+        name, _, more = path.removeprefix("/v1/messages/batches/").partition("/")
+        kept = self.provider.batches.get(name)
+        if kept is None:
+            return await self._error(404, {"message": "no such batch"}, as_anthropic=True)
+        if more != "results":
+            return await self._whole(200, anthropic.batch(name, str(self.request.url.origin()), ended=True))
+        lines = []
+        for row in kept:
+            turn = book.answer(script.Ask(path, row["params"]))
+            result = {"type": "succeeded", "message": anthropic.message(turn, row["params"], chance, (0, 0))}
+            lines.append(json.dumps({"custom_id": row["custom_id"], "result": result}).encode() + b"\n")
+        encoded = base64.b64encode(b"".join(lines)).decode()
+        return await self._bytes(200, {"content-type": "application/x-jsonl"}, encoded, {})
 
     async def _other(
         self, speaker: Any, asks_for: str, body: bytes, book: script.Script, chance: random.Random

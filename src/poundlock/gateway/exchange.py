@@ -360,7 +360,11 @@ class Exchange:
         if home.held.broken is not None and (response.status >= 400 or kind != EVENT_STREAM):
             # The answer has begun as a stream of events: all that can be told now is that there is none.
             raise UpstreamFault(f"The provider answered HTTP {response.status}.", advice="Send it again.")
-        if response.status >= 400 or way.route.treatment != "inspect" or not http.restorable(kind):
+        if (
+            response.status >= 400
+            or way.route.treatment != "inspect"
+            or not (http.restorable(kind) or way.route.streams)
+        ):
             # An upstream's error is passed unchanged: clients decide on its wording whether to try again.
             await _start(respond, response.status, headers)
             async for chunk in response.chunks():

@@ -268,6 +268,13 @@ class JsonBody:
         self._tree = tree
         self._slots = slots
 
+    def into(self, gather: Gatherer, path: tuple[str | int, ...]) -> None:
+        """Hand over what was gathered to the body that this one is a part of, at `path`."""
+        gather.segments += (
+            msgspec.structs.replace(segment, path=(*path, *segment.path)) for segment in self.document.segments
+        )
+        gather.slots += self._slots
+
     def encode(self, texts: Mapping[int, str]) -> bytes:
         """Give the body's bytes with the texts of these segments (by index) replaced; the body stays as it is.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
-from poundlock.wire.anthropic import answer, calls, request
+from poundlock.wire.anthropic import answer, batches, calls, request
 from poundlock.wire.base import EVENT_STREAM, Route
 from poundlock.wire.body import write
 from poundlock.wire.gating import gated
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # No dots in a row, whatever a server makes of encoded slashes: an id must not lead to another route.
 _ID = r"(?!.*\.\.)(?:[A-Za-z0-9._:@-]|%2[Ff]|%3[Aa]){1,128}"
 
+_BATCHES = r"/v1/messages/batches"
+
 ROUTES = (
     Route(method="POST", path=r"/v1/messages", operation="messages"),
     Route(method="POST", path=r"/v1/messages/count_tokens", operation="count_tokens"),
@@ -32,13 +34,12 @@ ROUTES = (
     Route(method="GET", path=rf"/v1/models/{_ID}", operation="model", treatment="pass", reason="no body"),
     Route(method="HEAD", path=r"/|/api/hello", operation="probe", treatment="pass", reason="a client's probe"),
     Route(method="GET", path=r"/|/api/hello", operation="probe", treatment="pass", reason="a client's probe"),
-    Route(
-        method="*",
-        path=r"/v1/messages/batches(?:/.*)?",
-        operation="batches",
-        treatment="refuse",
-        reason="message batches are refused until the requests in them are inspected",
-    ),
+    Route(method="POST", path=_BATCHES, operation="batches.create"),
+    Route(method="GET", path=_BATCHES, operation="batches.list"),
+    Route(method="GET", path=rf"{_BATCHES}/{_ID}", operation="batches.retrieve"),
+    Route(method="POST", path=rf"{_BATCHES}/{_ID}/cancel", operation="batches.cancel"),
+    Route(method="DELETE", path=rf"{_BATCHES}/{_ID}", operation="batches.delete", treatment="pass", reason="no text"),
+    Route(method="GET", path=rf"{_BATCHES}/(?P<answered>{_ID})/results", operation="batches.results", streams=True),
     Route(
         method="*",
         path=r"/v1/files(?:/.*)?",
@@ -76,14 +77,20 @@ class Anthropic:
 
     def decode_request(self, route: Route, body: bytes, headers: Mapping[str, str], shelf: Shelf | None = None) -> Body:
         """Decode a request body. Raises: `ClientFault`."""
+        if route.operation == "batches.create":
+            return batches.read(body, headers)
         return request.read(route.operation, body, headers, shelf)
 
     def encode_answer(self, route: Route, body: bytes, homeward: Homeward) -> bytes:
         """Restore in a whole answer. Raises: `UpstreamFault` for what isn't JSON."""
+        if route.operation.startswith("batches."):
+            return batches.told(body, homeward)
         return answer.restored(body, homeward) if route.operation == "messages" else body
 
     def stream(self, route: Route, content_type: str, homeward: Homeward) -> StreamCodec:
         """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type or route."""
+        if route.operation == "batches.results":
+            return batches.ResultsCodec(homeward)
         if content_type.partition(";")[0].strip().lower() != EVENT_STREAM or route.operation != "messages":
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
         return gated(answer.AnswerCodec(homeward), calls.CallGate, homeward)

@@ -60,10 +60,10 @@ def restored(body: bytes, homeward: Homeward) -> bytes:
 
     Raises: `UpstreamFault` for what isn't JSON.
     """
-    return restored_whole(body, homeward, lambda tree: _restore(tree, homeward), calls.judge)
+    return restored_whole(body, homeward, lambda tree: restore(tree, homeward), calls.judge)
 
 
-def _restore(tree: Any, homeward: Homeward) -> bool:
+def restore(tree: Any, homeward: Homeward) -> bool:
     """Restore in an answer's tree in place; tell whether it changed."""
     changed = False
     if isinstance(tree, dict) and isinstance(tree.get("content"), list):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from poundlock.core.model import Document, Origin
 from poundlock.wire import body, hosted
 from poundlock.wire.anthropic.answer import is_call
-from poundlock.wire.body import Gatherer, Voice, words
+from poundlock.wire.body import Gatherer, JsonBody, Voice, words
 from poundlock.wire.passages import Calls, State
 
 if TYPE_CHECKING:
@@ -99,6 +99,13 @@ def read(operation: str, data: bytes, headers: Mapping[str, str], shelf: Shelf |
             pass
     tree, notes = body.decode_object(data, "Send what the Messages API describes.")
     return _Reader(tree).read(operation, headers, notes)
+
+
+def read_tree(operation: str, tree: dict[str, Any], headers: Mapping[str, str]) -> JsonBody:
+    """Read a body that stands in another one, decoded."""
+    read_body = _Reader(tree).read(operation, headers, ())
+    assert isinstance(read_body, JsonBody)  # noqa: S101 (nothing of it was on a shelf)
+    return read_body
 
 
 class _Reader:
