@@ -36,6 +36,8 @@ WORDS = (
     "|[-_.\"' \\n;?&]auth[\"']?[ ]?[=:]|authorization|[?&-]signature=|[?&]sig=|[-_\"'.]salt[\"']?[ ]?[=:]"
     "|hmac|[-_\"' ]t?otp[-_\"'=:]"
     "|[-_.\"' \\n({,]key[\"']?[ ]?[=:]|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code"
+    "|[-_]pat[\"']?[ ]?[=:]"
+    "|[-_]pat[\"']?[ ]?[=:]"
     "|[-_\"' \\n]psk[\"']?[ ]?[=:]|requirepass|masterauth|ssws "
 )
 EXPRESSION = f"(?i:{WORDS})"
@@ -50,8 +52,8 @@ STRONG = Expression(
 )
 MANY = Expression(r"(?:mot[ _]de[ _]passe|identified by)[\s\"'`*]*$", re.IGNORECASE)
 MIDDLE = Expression(
-    r"secret|token|credential|session[-_ ]?id|(?:^|[^a-z])sid$|hmac|(?:api|access|private|encryption|signing|master"
-    r"|account|auth|app|application|license|service"
+    r"secret|token|credential|session[-_ ]?id|(?:^|[^a-z])(?:sid|pat)$|hmac|(?:api|access|private|encryption|signing"
+    r"|master|account|auth|app|application|license|service"
     r"|admin|shared|storage|deploy|subscription|webhook)[-_ .]?key|authorization|bearer",
     re.IGNORECASE,
 )

@@ -103,7 +103,7 @@ SHAPES = Expression(
     |(?P<file>[\w-]+\.(?:py|js|ts|json|ya?ml|toml|txt|pem|crt|cer|key|pub|csv|html?|css|png|jpe?g|svg|md|sh|java|go|rb|xml|conf|cfg|ini)$)
     |(?P<regex>/\^|\^[\[(\\]|[^\s]{0,20}\(\?[=!:<])
     |(?P<color>\#[0-9a-f]{3,8}$)
-    |(?P<sealed>ENC\[|AgA[A-Za-z0-9+/]{40}|vault:v\d|\$ANSIBLE_VAULT|\{cipher\}|enc:v\d|kms:|age1)
+    |(?P<sealed>ENC\[|Ag[A-D][A-Za-z0-9+/]{40}|vault:v\d|\$ANSIBLE_VAULT|\{cipher\}|enc:v\d|kms:|age1)
     |(?P<reference>(?:os\.environ|process\.env|env[.:(\[]|secrets?\.[A-Za-z_]|vars?\.|var\.|self\.|this\.|config\.|settings?\.|data\.|local\.|module\.|ref\+|op://|vault:[A-Za-z/]|bao:|(?:gcp)?sm://|secret://|awssm:|awsssm:|doppler://|aws-?ssm:|ssm:|projects/|keyring:|\#\#|@Microsoft\.KeyVault|!(?:Ref|Sub|GetAtt|vault|secret|env)|arn:))
     """,
     re.VERBOSE | re.IGNORECASE,

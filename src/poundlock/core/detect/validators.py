@@ -168,7 +168,7 @@ RESERVED_DOMAINS = Expression(
 ROLES = Expression(
     r"(?:no-?reply|do-?not-?reply|git|user(?:name)?|name|you(?:r\.?(?:name|email))?|me|test|foo|bar|someone|somebody|nobody|root"
     r"|admin|info|support|sales|security|abuse|postmaster|webmaster|hostmaster|mailer-daemon|hello|contact|help|office|team"
-    r"|bugs?|dev|list|noc|press|legal|privacy|first\.?last|email|mail|x+|a|b|jdoe|john\.?doe|jane\.?doe|svn|hg|ssh|npm)",
+    r"|bugs?|dev|list|noc|press|legal|privacy|first\.?last|email|mail|x+|a|b|jdoe|john\.?doe|jane\.?doe|svn|hg|ssh|npm|token|pass(?:word)?|pw|secret|key)",
     re.IGNORECASE,
 )
 FILES = Expression(
