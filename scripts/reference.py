@@ -381,7 +381,7 @@ def records() -> str:
                             `answer`: the provider keeps the answer, durable before the client can name it.
                             `closing`: how it ended.
                             `refused`: refused before it was inspected, with `who` where that was known.
-                            `asked`, `waited`, `answered`, `used`, `ended`: what became of an approval; its id is theirs.
+                            `asked`, `waited`, `answered`, `used`, `ended`: what became of an approval, under its id.
                             `unanswered`: an exchange that nobody admitted. One that was held and then left has two
                             records of the kind `exchange`.
                             `task`: issued, exchanged, refused, ended; `tool`, `privilege`: a change of the register;

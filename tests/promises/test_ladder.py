@@ -207,7 +207,7 @@ def test_denied_and_remembered(tmp_path: Path) -> None:
         assert gate.sent() == []
 
 
-def test_answers_that_do_not_count(tmp_path: Path) -> None:
+def test_answers_that_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answered twice, by who asked, by a stranger, from behind the gateway, after its end: each is told, none sends."""
     with gated(tmp_path, wait=1) as gate:
         _, body = letter(ANTHROPIC, stream=False)
@@ -219,6 +219,10 @@ def test_answers_that_do_not_count(tmp_path: Path) -> None:
         code, said = gate.command("approve", own["id"], "--break-glass", "--reason", "Nobody is here")
         assert (code, "at a terminal" in said) == (2, True)
         assert gate.command("approve", "ffff", "--yes")[0] == 2
+        monkeypatch.setenv("POUNDLOCK_TOKEN", "pl_x")
+        code, said = gate.command("approve", own["id"], "--yes")
+        assert (code, "can't answer for a person" in said) == (2, True)
+        monkeypatch.delenv("POUNDLOCK_TOKEN")
         assert gate.ask(ANTHROPIC, body).status == 400
         assert gate.sent() == []
     with gated(tmp_path / "named", 'approvers = ["grace"]', wait=1) as gate:
