@@ -225,6 +225,71 @@ def test_another_host_is_tunnelled_to_the_byte(tmp_path: Path, gateway: plane.Pl
     assert bytes(arrived) == data
 
 
+@pytest.mark.parametrize("cut", [1, 7, 10_000])
+def test_an_ai_service_is_not_reached_by_its_address(tmp_path: Path, gateway: plane.Plane, cut: int) -> None:
+    """A tunnel to a bare address ends where its client asks for a name of the table; nothing of it arrives."""
+    arrived = bytearray()
+
+    async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.extend(await reader.read(-1))
+        writer.close()
+
+    async def go(host: str) -> bytes:
+        server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, world(tmp_path, gateway) as here, here.connection() as (reader, writer):
+            writer.write(connect("127.0.0.1", port))
+            await reader.readuntil(b"\r\n\r\n")
+            said = opening(host)
+            for at in range(0, len(said), cut):
+                writer.write(said[at : at + cut])
+                await writer.drain()
+            if host == "example.org":
+                writer.write_eof()
+            return await asyncio.wait_for(reader.read(-1), 10)
+
+    assert asyncio.run(go("api.ai.example")) == b""
+    assert arrived == b""
+    assert asyncio.run(go("example.org")) == b""
+    assert bytes(arrived) == opening("example.org", last=True)
+
+
+def test_a_server_may_speak_first(tmp_path: Path, gateway: plane.Plane) -> None:
+    """A tunnel is not only for TLS."""
+
+    async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-x\r\n")
+        writer.write(await reader.readuntil(b"\n"))
+        writer.close()
+
+    async def go() -> bytes:
+        server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, world(tmp_path, gateway) as here, here.connection() as (reader, writer):
+            writer.write(connect("127.0.0.1", port))
+            await reader.readuntil(b"\r\n\r\n")
+            first = await asyncio.wait_for(reader.readuntil(b"\n"), 10)
+            writer.write(b"SSH-2.0-y\n")
+            return first + await asyncio.wait_for(reader.read(-1), 10)
+
+    assert asyncio.run(go()) == b"SSH-2.0-x\r\nSSH-2.0-y\n"
+
+
+_SAID: list[bytes] = []
+
+
+def opening(host: str, *, last: bool = False) -> bytes:
+    """Give what a TLS client begins with; with `last`, what was given last."""
+    if last:
+        return _SAID[-1]
+    outgoing = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=host)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    _SAID.append(outgoing.read())
+    return _SAID[-1]
+
+
 def test_the_authority_signs_for_no_other_host(tmp_path: Path, gateway: plane.Plane) -> None:
     """Only hosts of the table can be opened at all."""
     own = authority.load(tmp_path, Keys(bytes(32)), SERVICES.names)

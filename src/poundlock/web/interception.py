@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from poundlock.core.errors import ClientFault, ConfigFault, Fault
+from poundlock.web import hello
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,9 +216,13 @@ class Interception:
                 if not re.match(rb"HTTP/1\.[01] 2\d\d\b", said):
                     raise Fault("The proxy of the surroundings refused the tunnel.", status=502)
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await _relay(reader, writer, near, far)
+            await _relay(reader, writer, near, far, self._ours)
         finally:
             far.close()
+
+    def _ours(self, name: str) -> bool:
+        """Tell whether the name that a tunnelled client asks for is an AI service's: by address it gets no further."""
+        return self._services.find(name) is not None
 
 
 async def _connected(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -298,23 +303,46 @@ async def _relay(
     client_out: asyncio.StreamWriter,
     far_in: asyncio.StreamReader,
     far_out: asyncio.StreamWriter,
+    ours: Callable[[str], bool] | None = None,
 ) -> None:
-    """Carry bytes both ways until the far side has ended, or either is gone."""
+    """Carry bytes both ways until the far side has ended, or either is gone.
+
+    With `ours`, a client that begins TLS with a name that is ours is cut off before the far side has read it.
+    """
 
     async def outward() -> None:
+        if ours is not None:
+            await _opening(client_in, far_out, ours)
         await _carry(client_in, far_out)
         # The client says that it has no more: an answer may still come.
         if far_out.can_write_eof():
             with contextlib.suppress(OSError):
                 far_out.write_eof()
 
-    upward = asyncio.create_task(outward())
+    upward, downward = asyncio.create_task(outward()), asyncio.create_task(_carry(far_in, client_out))
     try:
-        await _carry(far_in, client_out)
+        waiting = {upward, downward}
+        # A far side that answers without reading to the end is still heard to the end.
+        while not downward.done() and not (upward.done() and isinstance(upward.exception(), PermissionError)):
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        upward.cancel()
-        with contextlib.suppress(asyncio.CancelledError, OSError):
-            await upward
+        for task in (upward, downward):
+            task.cancel()
+        await asyncio.gather(upward, downward, return_exceptions=True)
+
+
+async def _opening(source: asyncio.StreamReader, target: asyncio.StreamWriter, ours: Callable[[str], bool]) -> None:
+    """Carry a client's first bytes once it is known whom it asks for. Raises: `PermissionError` for a name of ours."""
+    held = b""
+    known = hello.Hello(complete=False)
+    while not known.complete and (piece := await source.read(_PIECE)):
+        held += piece
+        if len(held) >= known.needs:
+            known = hello.read(held)
+    if known.name and ours(known.name):
+        raise PermissionError
+    target.write(held)
+    await target.drain()
 
 
 async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
