@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from poundlock.adapters.knownfile import KnownFile
+    from poundlock.config import Settings
     from poundlock.core.detect.engine import Detector
     from poundlock.core.detect.known import Known
 
@@ -61,7 +63,20 @@ def load(found: Sources, families: frozenset[str] | None = None) -> Detector:
 def _known(found: Sources) -> Known | None:
     if not os.path.exists(f"{found.state}/known.sealed"):  # noqa: PTH110
         return None
-    from poundlock import compose
     from poundlock.adapters import places
 
-    return compose.known_values(places.read_settings(found.config or None)).known()
+    return known_file(places.read_settings(found.config or None)).known()
+
+
+def known_file(settings: Settings) -> KnownFile:
+    """Give the file of registered values, without the rest of a gateway, which takes a while to load.
+
+    Raises: `ConfigFault`.
+    """
+    from poundlock.adapters import keys, places
+    from poundlock.adapters.knownfile import KnownFile
+
+    folder = places.state_folder(settings)
+    return KnownFile(
+        places.known(folder), keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+    )

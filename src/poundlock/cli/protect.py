@@ -52,8 +52,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Register, list or forget. Exit 0: done. 1: there was nothing to register or forget. 2: a fault."""
-    from poundlock import compose
     from poundlock.adapters import places
+    from poundlock.cli.detector import known_file
     from poundlock.core.errors import ConfigFault
 
     if args.forget is not None and (args.files or args.env or args.list):
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if "-" in args.files and sys.stdin.isatty():
         sys.stderr.write("poundlock protect: one value a line, then Ctrl-D.\n")
-    file = compose.known_values(places.read_settings(args.config))
+    file = known_file(places.read_settings(args.config))
     if args.forget is not None:
         return _forget(file, args.forget)
     code = _register(file, args) if args.files or args.env else 0
