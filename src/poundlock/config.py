@@ -232,6 +232,15 @@ class Sandbox(_Section, frozen=True, kw_only=True):
     providers: Annotated[tuple[str, ...], Meta(description="Which providers, by name. Empty: all.")] = ()
 
 
+class Review(_Section, frozen=True, kw_only=True):
+    """What `poundlock review` looks at beside the areas that it knows."""
+
+    areas: Annotated[
+        dict[str, tuple[str, ...]],
+        Meta(description='Areas of your own, by path: `billing = ["src/billing/**"]`.'),
+    ] = {}
+
+
 class Provider(_Section, frozen=True, kw_only=True):
     """One provider, `[providers.NAME]`: served under `/p/NAME/`, and at its own paths if its name is the format's."""
 
@@ -322,6 +331,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     approvals: Approvals = Approvals()
     rollout: tuple[Rollout, ...] = ()
     sandboxes: tuple[Sandbox, ...] = ()
+    review: Review = Review()
     providers: dict[str, Provider] = {}
 
     def provider(self, name: str) -> Provider | None:
@@ -374,7 +384,7 @@ def _check_ladder(settings: Settings, source: str) -> None:
 
 _TABLES: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "providers": ("providers.NAME.", Provider),
-    "workloads": ("identity.workloads.NAME.", Workload),
+    "identity.workloads": ("identity.workloads.NAME.", Workload),
     "rollout": ("rollout.", Rollout),
     "sandboxes": ("sandboxes.", Sandbox),
 }
@@ -390,8 +400,8 @@ def describe() -> list[tuple[str, str, str, str]]:
             if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
                 section(f"{prefix}{field.name}.", kind)
                 continue
-            if not prefix and field.name in _TABLES:
-                prefix_of, struct_of = _TABLES[field.name]
+            if prefix + field.name in _TABLES:
+                prefix_of, struct_of = _TABLES[prefix + field.name]
                 section(prefix_of, struct_of)
                 continue
             description = next(

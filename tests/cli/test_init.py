@@ -38,6 +38,8 @@ def test_every_line_of_the_template_can_be_taken_in_use():
             lines.append(line.removeprefix("# "))
     text = "\n".join(lines).replace("upstream = required", 'upstream = "https://api.example.com"')
     text = text.replace('= "required"', '= "https://api.example.com"')
+    text = text.replace("claims = required", 'claims = { sub = "spiffe://corp.example/*" }')
+    text = text.replace("tool = required", 'tool = "ci"')
     settings = config.load(text)
     assert settings.providers["NAME"].upstream == "https://api.example.com"
     assert settings.gateway == config.Gateway()
