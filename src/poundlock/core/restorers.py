@@ -109,6 +109,17 @@ class ArgumentRestorer:
                     self._emit(text[at:end])
                     at = end
                     continue
+                # A whole surrogate in plain text needs no look at each of its letters: none changes the lexer's state.
+                whole = SURROGATE.match(text, at)
+                if whole is not None and "\\" not in whole[0]:
+                    depth = lexer.step(text[at])
+                    if depth >= 0:
+                        self._whole(whole[0], depth)
+                        at = whole.end()
+                    else:
+                        self._take(depth, text[at])
+                        at += 1
+                    continue
             char = text[at]
             at += 1
             self._take(lexer.step(char), char)
@@ -172,6 +183,15 @@ class ArgumentRestorer:
             cut = unfinished(self._inner, 1)
             self._emit(self._outer[: self._ends[cut - 1]])
             self._drop(cut)
+
+    def _whole(self, written: str, depth: int) -> None:
+        """Take a surrogate that stands whole in plain text."""
+        surrogate = self._find(written)
+        if surrogate is None:
+            self._emit(written)
+        else:
+            self._depth = depth
+            self._meet(surrogate, written)
 
     def _meet(self, surrogate: Surrogate, written: str) -> None:
         """Restore a surrogate, or wait with it."""
