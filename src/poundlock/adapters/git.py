@@ -204,3 +204,63 @@ class Blobs:
         if b"\0" in first:
             return first
         raise Unread(f"larger than {LARGEST >> 20} MB")
+
+
+class Told(NamedTuple):
+    """A commit as Git tells of it: `files` are paths from the root, `added` the lines that it adds, up to a limit."""
+
+    id: str
+    author: str
+    email: str
+    committer: str
+    message: str
+    notes: str
+    files: tuple[str, ...]
+    added: tuple[str, ...]
+
+
+ADDED = 4 << 20  # bytes of a commit's change that are looked at
+_FIELDS = "%H%x00%an%x00%ae%x00%cn%x00%B%x00%N%x00%x01"
+
+
+def commits(folder: str, wanted: str) -> Iterator[Told]:
+    """Give the commits of a range, oldest first. Raises: `ConfigFault` for a range that Git does not know."""
+    with _start(folder, "log", "--reverse", "--notes=*", f"--format={_FIELDS}", "--end-of-options", wanted) as process:
+        out = process.stdout.read() if process.stdout else b""
+    if process.returncode:
+        raise ConfigFault(
+            f"Git knows no range {wanted!r} here.", advice="For example: poundlock review origin/main..HEAD"
+        )
+    for row in out.split(b"\0\x01"):
+        fields = [os.fsdecode(field) for field in row.lstrip(b"\n").split(b"\0")]
+        if len(fields) == 6:
+            id, author, email, committer, message, notes = fields  # noqa: A001 (the word of the type)
+            yield Told(id, author, email, committer, message, notes, *_changes(folder, id))
+
+
+def _changes(folder: str, commit: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the paths that a commit touches and the lines that it adds, compared with its first parent."""
+    shared = ("diff-tree", "--root", "-r", "-m", "--first-parent", "--no-commit-id", "--no-ext-diff", "--no-textconv")
+    with _start(folder, *shared, "--name-only", "-z", "--end-of-options", commit) as process:
+        names = process.stdout.read() if process.stdout else b""
+    with _start(folder, *shared, "-U0", "--no-color", "-p", "--end-of-options", commit) as process:
+        patch = process.stdout.read(ADDED) if process.stdout else b""
+        process.kill()
+    added = tuple(
+        line[1:].decode("utf-8", "replace")
+        for line in patch.split(b"\n")
+        if line.startswith(b"+") and not line.startswith(b"+++ ")
+    )
+    return tuple(os.fsdecode(name) for name in names.split(b"\0") if name), added
+
+
+def base(folder: str) -> str:
+    """Give the commit where this branch left the one that it will join: its upstream's, else the main branch's."""
+    for other in ("@{upstream}", "origin/HEAD", "origin/main", "origin/master", "main", "master"):
+        with _start(folder, "merge-base", "HEAD", other) as process:
+            out = process.stdout.read() if process.stdout else b""
+        if process.returncode == 0 and out.strip():
+            return out.decode().strip()
+    raise ConfigFault(
+        "There is nothing to compare with here.", advice="Name a range: poundlock review origin/main..HEAD"
+    )

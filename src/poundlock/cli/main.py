@@ -32,6 +32,7 @@ COMMANDS = {
     "rules": ("rules", "list the detection rules"),
     "explain": ("explain", "say why a decision was made"),
     "approve": ("approve", "see what waits for a person, and answer it"),
+    "review": ("review", "find commits of AI tools that need a second pair of eyes"),
     "mcp": ("mcp", "put MCP servers behind the gate"),
     "monitor": ("monitor", "what enforcing would have done, and whether to begin"),
     "policy": ("policy", "check, test and show the policies"),

@@ -28,6 +28,8 @@ from poundlock.core.model import (
     Treatment,
 )
 
+from poundlock.core.review import Change
+
 if TYPE_CHECKING:
     from poundlock.core.policy.decide import Answer, CallAnswer, Policies
 
@@ -76,6 +78,13 @@ class _Call(_Row, frozen=True, kw_only=True):
     arguments: dict[str, Any] | str = ""
 
 
+class _Commit(_Row, frozen=True, kw_only=True):
+    tools: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    approvals: int = 0
+    files: int = 1
+
+
 class _Facts(_Row, frozen=True, kw_only=True):
     human: str = "someone"
     team: str = ""
@@ -93,6 +102,7 @@ class _Facts(_Row, frozen=True, kw_only=True):
     local_model: bool = False
     sink: Sink | None = None
     call: _Call | None = None
+    commit: _Commit | None = None
 
 
 class _Want(_Row, frozen=True, kw_only=True):
@@ -100,6 +110,7 @@ class _Want(_Row, frozen=True, kw_only=True):
     treatments: tuple[Treatment, ...] | None = None
     reasons: tuple[str, ...] = ()
     restore: bool | None = None
+    release: bool | None = None
 
 
 class Case(_Row, frozen=True, kw_only=True):
@@ -133,12 +144,17 @@ def read(text: str, *, source: str) -> tuple[Case, ...]:
         if case.want == _Want():
             raise ConfigFault(
                 f"{source}: case {number} wants nothing.",
-                advice="Say what is wanted: rung, treatments, reasons or restore.",
+                advice="Say what is wanted: rung, treatments, reasons, restore or release.",
             )
         if (case.want.restore is None) is not (case.facts.sink is None):
             raise ConfigFault(
                 f"{source}: case {number}: a sink and `restore` belong together.",
                 advice="Give `facts.sink` and `want.restore`, or neither.",
+            )
+        if (case.want.release is None) is not (case.facts.commit is None):
+            raise ConfigFault(
+                f"{source}: case {number}: a commit and `release` belong together.",
+                advice="Give `facts.commit` and `want.release`, or neither.",
             )
         for found in case.facts.found:
             _family(found.kind, f"{source}: case {number}")
@@ -154,6 +170,14 @@ def run(policies: Policies, case: Case, *, source: str) -> Result:
         wanted = case.want.restore
         differences = () if given is wanted else (f"restore is {_yes(given)}, wanted {_yes(wanted)}",)
         return Result(file=source, note=case.note, differences=differences)
+    if case.facts.commit is not None:
+        commit = Change(id="commit", **{name: getattr(case.facts.commit, name) for name in _Commit.__struct_fields__})
+        said = policies.release(facts.principal, commit)
+        released = said.rung is not Rung.BLOCKED
+        told = _differences(case.want, said)
+        if released is not case.want.release:
+            told.append(f"release is {_yes(released)}, wanted {_yes(case.want.release)}")
+        return Result(file=source, note=case.note, differences=tuple(told))
     if case.facts.call is not None:
         called = policies.call(facts, calls.describe(case.facts.call.tool, case.facts.call.arguments))
         return Result(file=source, note=case.note, differences=tuple(_differences(case.want, called)))

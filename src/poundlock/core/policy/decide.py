@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from poundlock.core.calls import Action
     from poundlock.core.model import Destination, Facts, Group, Principal, Reason, Sink, Treatment
     from poundlock.core.policy.ladder import Climb, Step
+    from poundlock.core.review import Change
 
 REMEMBERED = 4096
 """How many answers, and how many parts of answers, are kept; the oldest go first."""
@@ -117,6 +118,26 @@ class Policies:
         """Climb the ladder of a tool call: what it would do, in the exchange that `facts` tell of."""
         frame = msgspec.structs.replace(facts, groups=())
         return self._calls.get((frame, action), lambda: self._call(frame, action))
+
+    def release(self, principal: Principal, change: Change) -> CallAnswer:
+        """Say whether a commit may be released, and why; an error is a no."""
+        try:
+            entities = self._entities([*entities_of.acting(principal), *entities_of.change(change)])
+        except ValueError:
+            step = ladder.Step(permitted=False, errors=("the facts do not fit the schema",))
+        else:
+            policies = self._having_a_say(ladder.RELEASE, ("", ""), principal)
+            who = entities_of.person(principal)
+            step = self._ask(ladder.RELEASE, who, entities_of.entity("Change", change.id), entities, "{}", policies)
+        reasons = [ladder.FAULT] if step.errors else [self._told[policy] for policy in step.policies]
+        if not step.permitted and not reasons:
+            reasons.append(ladder.NO_PERMIT)
+        return CallAnswer(
+            rung=Rung.CALL if step.permitted else Rung.BLOCKED,
+            reasons=tuple(reasons),
+            advice=tuple(dict.fromkeys(reason.advice for reason in reasons if reason.advice)),
+            errors=step.errors,
+        )
 
     def without(self, ids: frozenset[str]) -> Policies:
         """Give the same policies without the forbids that `ids` names; what holds in monitor mode, too, stays."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from poundlock.core.calls import Action
     from poundlock.core.model import Destination, Facts, Group, Principal, Sink
+    from poundlock.core.review import Change
 
 UNREGISTERED = "unregistered"
 DOCUMENT = "document"
@@ -91,6 +92,22 @@ def surrogate(principal: Principal, destination: Destination, kind: str) -> list
 def sink(where: Sink) -> Tree:
     """Give the context of a question about a sink."""
     return {"sink": entity("SinkKind", where.kind), "tool": where.tool, "network": where.network}
+
+
+def change(commit: Change) -> list[Tree]:
+    """Give the entities of one question about a commit."""
+    attributes = {
+        "tools": list(commit.tools),
+        "areas": list(commit.areas),
+        "approvals": commit.approvals,
+        "files": commit.files,
+    }
+    return [_row("Change", commit.id, attributes, [])]
+
+
+def acting(principal: Principal) -> list[Tree]:
+    """Give the entities of who acts."""
+    return _acting(principal)
 
 
 def called(facts: Facts, action: Action) -> list[Tree]:

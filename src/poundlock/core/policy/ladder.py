@@ -18,8 +18,11 @@ OUTBOUND: tuple[Rung, ...] = (Rung.SEND, Rung.SEND_DISGUISED, Rung.SEND_LOCAL, R
 TOOL_CALL: tuple[Rung, ...] = (Rung.CALL, Rung.CALL_DISGUISED, Rung.CALL_APPROVED)
 """The rungs of a tool call, loosest first."""
 RESTORE = "restore"
+RELEASE = "release"
 
-ACTIONS: frozenset[str] = frozenset({*(rung.value for rung in OUTBOUND), *(rung.value for rung in TOOL_CALL), RESTORE})
+ACTIONS: frozenset[str] = frozenset(
+    {*(rung.value for rung in OUTBOUND), *(rung.value for rung in TOOL_CALL), RESTORE, RELEASE}
+)
 """Every action that a policy may name."""
 
 STRICTNESS: dict[Rung, int] = {rung: height for height, rung in enumerate((*OUTBOUND, Rung.BLOCKED))}
