@@ -329,6 +329,12 @@ class Detector:
             spans.append(Span(start, stop, 0.6, which, text[start:stop]))
 
     def _read(self, text: str, end: int, done: dict[int, int], spans: list[Span]) -> None:
+        word = text[max(0, end - 3) : end]
+        if word in readings.MODEST:
+            if readings.IDLE.match(text, end):
+                return
+        elif word[-1] in ":=" and "key" in text[max(0, end - 6) : end].lower() and readings.IDLE_VALUE.match(text, end):
+            return
         reading = readings.read(text, end)
         if reading is None:
             return

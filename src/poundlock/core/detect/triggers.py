@@ -243,8 +243,6 @@ def _holds(tree: Any, code: int) -> bool:
         elif op is codes.IN:
             negated = argument[0][0] is codes.NEGATE
             found = any(_takes(item, code) for item in argument[1 if negated else 0 :]) is not negated
-            if negated and any(item[0] is codes.CATEGORY and item[1] is codes.CATEGORY_NOT_SPACE for item in argument):
-                found = True
         elif op is codes.LITERAL:
             found = argument == code
         elif op is codes.ANY:
