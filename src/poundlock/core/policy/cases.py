@@ -27,7 +27,6 @@ from poundlock.core.model import (
     Tier,
     Treatment,
 )
-
 from poundlock.core.review import Change
 
 if TYPE_CHECKING:
