@@ -18,6 +18,9 @@ from poundlock.gateway.attachments import IMAGE, Attachments
 from poundlock.ports import ReadDocument
 from poundlock.wire import registry
 from tests.adapters.test_documents import parts, pdf
+from tests.gateway import canary
+from tests.gateway.dialects import ANTHROPIC
+from tests.gateway.running import ECHO, running
 
 TOKEN = expand("ghp_{A-Za-z0-9:36}", "attached")
 MAIL = "ada.lovelace" + "@lockworks.io"
@@ -209,3 +212,16 @@ def test_the_true_reader_end_to_end(snapshot):
     body = request("anthropic", part("anthropic", pdf(f"key {TOKEN}")))
     sent, _ = passed("anthropic", body, snapshot, DocumentReader(seconds=20))
     assert given("anthropic", sent)["source"]["data"].startswith("--- page 1 ---\nkey QZ_GITHUB")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_running_gateway_reads_files(workers, tmp_path):
+    """With worker processes as they are served: the provider gets a text with a surrogate, the client its value."""
+    token = canary.access_key()
+    with running(tmp_path, workers=workers) as gate:
+        gate.mock.play(ECHO)
+        answer = gate.ask(ANTHROPIC, request("anthropic", part("anthropic", pdf(f"key {token}"))) | {"max_tokens": 9})
+        assert answer.status == 200
+        assert token in answer.body.decode()
+        sent = gate.mock.requests()[-1].json()
+        assert given("anthropic", sent)["source"]["data"].startswith("--- page 1 ---\nkey QZ_AWS")
