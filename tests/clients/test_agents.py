@@ -37,7 +37,6 @@ QUICK = {
     ("claude-code", "API key", "intercept"),
     ("codex", "API key of its own login", "init"),
     ("pi", "API key", "run"),
-    ("llm", "API key", "init"),
 }
 """What is tried by default; all the rest in the long target."""
 CASES = [
