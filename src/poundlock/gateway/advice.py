@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from poundlock.core.model import Rung
+
 if TYPE_CHECKING:
     from poundlock.core.pipeline import Verdict
 
@@ -43,3 +45,19 @@ class Advice:
             self._told.popitem(last=False)
         text = f"{', '.join(new)}: {verdict.decision.advice[0]}"
         return " ".join(text.encode("ascii", "ignore").decode().split())[:LONGEST]
+
+
+def told(verdict: Verdict, advice: str) -> list[tuple[str, str]]:
+    """Give what a developer may want to hear, out of protocol: response headers."""
+    counted = [treatment for treatment in verdict.decision.treatments if treatment != "clear"]
+    out = [("x-poundlock-rung", verdict.decision.rung.value)]
+    out += [("x-poundlock-advice", advice)] if advice else []
+    out += [("x-poundlock-would", verdict.decision.would)] if verdict.decision.would else []
+    out += [("x-poundlock-approval", ", ".join(verdict.used))] if verdict.used else []
+    if verdict.decision.rung is Rung.SEND_LOCAL:
+        out.append(("x-poundlock-local", verdict.facts.destination.name))
+    if verdict.facts.environment:
+        out.append(("x-poundlock-environment", verdict.facts.environment))
+    if counted:
+        out.append(("x-poundlock-treated", f"disguise={counted.count('disguise')}, impound={counted.count('impound')}"))
+    return out

@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections import OrderedDict
-from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.core import pipeline, surrogates
 from poundlock.core.approvals import NOTHING
 from poundlock.core.errors import ClientFault, Fault, UpstreamFault
 from poundlock.core.gate import Gate
-from poundlock.core.model import Context, Destination, Document, Draft, Rung, ScopeKey, Sink
+from poundlock.core.model import Context, Document, Draft, Rung, ScopeKey, Sink
 from poundlock.core.ruling import LEAVES
 from poundlock.core.stream import Homeward, StreamScanner
 from poundlock.gateway import http, posture
-from poundlock.gateway.advice import Advice
+from poundlock.gateway.advice import Advice, told
 from poundlock.gateway.approvals import Desk, Unanswered
 from poundlock.gateway.auth import Presence, Refused
-from poundlock.ports import Asked, Entry
+from poundlock.gateway.consent import Calls
+from poundlock.gateway.ways import Ways, asked
+from poundlock.ports import Entry
 from poundlock.wire import registry
 from poundlock.wire.base import EVENT_STREAM
 from poundlock.wire.body import answered, renamed
@@ -34,7 +33,7 @@ from poundlock.wire.body import answered, renamed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from poundlock.config import Provider, Settings
+    from poundlock.config import Settings
     from poundlock.core.calls import Action
     from poundlock.core.conversation import Memo
     from poundlock.core.gate import Judged as JudgedCall
@@ -45,8 +44,9 @@ if TYPE_CHECKING:
     from poundlock.gateway.attachments import Attachments
     from poundlock.gateway.http import Request, Respond
     from poundlock.gateway.snapshot import Snapshots
+    from poundlock.gateway.ways import Way
     from poundlock.ports import Approvals, AuditLog, Clock, Identity, Signer, Upstream, UpstreamResponse, Vault
-    from poundlock.wire.base import Body, Route, Wire
+    from poundlock.wire.base import Body, Wire
     from poundlock.wire.passages import Passages
 
 INLINE_BODY = 262_144
@@ -57,18 +57,6 @@ CONVERSATIONS = 1024
 """Of how many conversations the size of the last body is remembered."""
 SENT = LEAVES
 """The rungs on which an exchange leaves."""
-INSIDE = frozenset({"anthropic", "ollama", "openai"})
-"""The formats that a model inside the boundary takes where its provider names none."""
-_MODEL = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
-
-
-class Way(NamedTuple):
-    """Where a request goes: the provider by name, its wire format and its route."""
-
-    name: str
-    provider: Provider
-    wire: Wire
-    route: Route
 
 
 class Held:
@@ -109,15 +97,22 @@ class Home:
         self.ended = "client gone"
         self.received = 0
         self.given = 0
+        self.calls: Calls | None = None
+
+    async def settle(self) -> None:
+        """Put on record what people were asked about the answer's calls, before the client gets them."""
+        if self.calls is not None:
+            await self.calls.settle()
 
     async def give(self, respond: Respond, chunk: bytes) -> None:
         """Send a piece to the client, if there is one."""
         if chunk:
+            await self.settle()
             self.given += len(chunk)
             await respond.send(chunk)
 
 
-class Exchange:
+class Exchange(Ways):
     """One object a worker; called once a request."""
 
     def __init__(
@@ -198,13 +193,14 @@ class Exchange:
             await self._stopped(respond, held, verdict)
             return
         sent = body.encode(verdict.texts) if request.body else None
-        inside = self._inside(way) if verdict.decision.rung is Rung.SEND_LOCAL else None
-        if inside is not None and sent is not None:
-            way, sent = inside, renamed(sent, self._model_inside(body.document.model))
-        headers = http.forwarded(request.headers, self._credential(way, principal), anonymous=inside is not None)
+        moved = verdict.decision.rung is Rung.SEND_LOCAL
+        if moved:
+            way = self._moved(way)
+            sent = renamed(sent, self._model_inside(body.document.model)) if sent is not None else None
+        headers = http.forwarded(request.headers, self._credential(way, principal), anonymous=moved)
         if way.provider.sign and self.signer is not None:
             headers = await self.signer.sign(request.method, self._url(way, request), headers, sent)
-        home = self._homeward(held, verdict, judged.snapshot, context)
+        home = self._homeward(held, verdict, judged.snapshot, context, key)
         home.follow = key if body.document.stored and verdict.issued else None
         try:
             response = await self.upstream.send(request.method, self._url(way, request), headers, sent)
@@ -223,7 +219,7 @@ class Exchange:
         """Say who calls. Raises: `ClientFault` for a request that can't be read, and for a caller whom nobody knows."""
         if request.fault is not None:
             raise request.fault
-        principal = await self.presence.admit(request.token, request.header_map, request.peer, _asked(request))
+        principal = await self.presence.admit(request.token, request.header_map, request.peer, asked(request))
         if principal is None:
             raise ClientFault(
                 "Poundlock does not know this caller.",
@@ -327,7 +323,7 @@ class Exchange:
             self._sizes.popitem(last=False)
         return verdict
 
-    def _homeward(self, held: Held, verdict: Verdict, snapshot: Snapshot, context: Context) -> Home:
+    def _homeward(self, held: Held, verdict: Verdict, snapshot: Snapshot, context: Context, key: ScopeKey) -> Home:
         """Say what the answer meets on its way home."""
 
         def permit(surrogate: Surrogate, sink: Sink) -> bool:
@@ -338,15 +334,20 @@ class Exchange:
             return tuple(match for match in found if not surrogates.find(text[match.start : match.end]))
 
         scanner = StreamScanner(detect) if self.settings.answers.scan else None
-        gate = None
+        gate = calls = None
         if snapshot.policies.judges_calls:
 
             def ask(action: Action) -> CallAnswer:
                 return snapshot.policies.call(verdict.facts, action)
 
             offered = frozenset(verdict.document.tools)
-            gate = Gate(ask, decision=held.id, offered=offered, monitor=snapshot.mode == "monitor")
-        return Home(held, verdict, Homeward(verdict.issued, permit, scanner, gate), scanner)
+            conversation = surrogates.fingerprint(verdict.document.conversation, key)
+            calls = Calls(self.desk, context.principal, context.destination, conversation, key, held.id)
+            monitor = verdict.decision.mode == "monitor"
+            gate = Gate(ask, decision=held.id, offered=offered, monitor=monitor, consent=calls.consent)
+        home = Home(held, verdict, Homeward(verdict.issued, permit, scanner, gate), scanner)
+        home.calls = calls
+        return home
 
     async def _home(self, way: Way, response: UpstreamResponse, respond: Respond, home: Home) -> None:
         """Bring the answer home: framing, restoring, framing again."""
@@ -355,7 +356,7 @@ class Exchange:
         headers = [
             *http.returned(response.headers),
             ("x-poundlock-decision", home.held.id),
-            *_told(home.verdict, self._advice.of(home.verdict, self._day())),
+            *told(home.verdict, self._advice.of(home.verdict, self._day())),
         ]
         if home.held.broken is not None and (response.status >= 400 or kind != EVENT_STREAM):
             # The answer has begun as a stream of events: all that can be told now is that there is none.
@@ -484,26 +485,6 @@ class Exchange:
         await respond.send(body)
         await respond.end()
 
-    def _format(self, name: str | None) -> str:
-        provider = self.settings.provider(name) if name else None
-        return provider.format if provider else ""
-
-    def _way(self, request: Request) -> Way:
-        """Find provider, wire and route. Raises `ClientFault` for what is not in the route table."""
-        wire, route = registry.resolve(
-            request.method, request.raw_path, request.header_map, self._format(request.provider)
-        )
-        name = request.provider or route.home or wire.provider
-        provider = self.settings.provider(name)
-        if provider is None:
-            raise ClientFault(
-                "No provider of this name is configured.",
-                advice="Add [providers.NAME] with its upstream to poundlock.toml.",
-            )
-        if route.treatment == "refuse":
-            raise ClientFault(f"This route is refused: {route.reason}.", advice="See `poundlock doctor --coverage`.")
-        return Way(name, provider, wire, route)
-
     def _decode(self, way: Way, request: Request, scope: str) -> Body:
         """Decode the body; the query's values are inspected with it."""
         if request.body and not http.is_json(request.headers):
@@ -535,88 +516,6 @@ class Exchange:
                     "The request's address holds a sensitive value.", advice="Send it in a header or in the body."
                 )
 
-    def _destination(self, way: Way, document: Document) -> Destination:
-        """Say where the exchange goes, with what the register knows of it."""
-        model = document.model if _MODEL.fullmatch(document.model) else ""
-        return self.register.destination(
-            name=way.name,
-            vendor=way.provider.vendor or way.name,
-            plan=way.provider.plan,
-            model=model,
-            endpoint=way.provider.upstream,
-            approved=way.provider.approved,
-            local=way.provider.local,
-            day=self._day(),
-        )
-
-    def _inside(self, way: Way) -> Way | None:
-        """Give the way to a model inside the boundary for what was to go another way; None where there is none."""
-        name = self.settings.local.provider
-        provider = self.settings.provider(name) if name else None
-        if provider is None or way.provider.local or way.route.treatment != "inspect":
-            return None
-        spoken = way.wire.provider == provider.format if provider.format else way.wire.provider in INSIDE
-        return Way(name, provider, way.wire, way.route) if spoken else None
-
-    def _model_inside(self, asked: str) -> str:
-        """Give the name of the model inside the boundary for the one that was asked for."""
-        models = self.settings.local.models
-        return next((model for pattern, model in models.items() if fnmatchcase(asked, pattern)), asked)
-
-    def _day(self) -> str:
-        return datetime.fromtimestamp(self.clock.now() / 1e9, UTC).date().isoformat()
-
-    def _credential(self, way: Way, principal: Principal) -> tuple[str, str] | None:
-        """Give the provider key that Poundlock holds, only for who carries Poundlock's own credential."""
-        key = self.keys.get(way.name)
-        if key is None or not principal.proven:
-            return None
-        if way.provider.key_header:
-            return way.provider.key_header, f"Bearer {key}" if way.provider.key_header == "authorization" else key
-        return way.wire.key_header(key)
-
-    @staticmethod
-    def _check_hosted(way: Way, document: Document) -> None:
-        """Refuse what runs at the provider's before anyone can gate it, unless it is allowed. Raises: `ClientFault`."""
-        refused = [name for name in document.hosted if name not in way.provider.hosted]
-        if refused:
-            kind = refused[0].partition(":")[0]
-            what = "connect to an MCP server" if kind == "mcp" else f"run a tool of its own ({kind})"
-            raise ClientFault(
-                f"The request lets the provider {what}, which nobody here can gate.",
-                advice="Connect it to your own tool, where each call is inspected, or name it in the provider's "
-                f"`hosted`: {'mcp:HOST' if kind == 'mcp' else kind}.",
-            )
-
-    @staticmethod
-    def _check_signature(way: Way, principal: Principal, request: Request) -> None:
-        """Refuse a request whose signature can't hold: it spans host and body. Raises: `ClientFault`."""
-        if way.provider.sign and not principal.proven:
-            raise ClientFault(
-                "Requests to this provider are signed only for who carries Poundlock's credential.",
-                advice="Start the tool with `poundlock run -- TOOL`, or put a credential in its base URL: /t/TOKEN.",
-            )
-        if not way.provider.sign and request.header_map.get("authorization", "").startswith("AWS4-"):
-            raise ClientFault(
-                "The request is signed for AWS, and no signature survives a gateway that reads the request.",
-                advice='Set sign = "aws" in the provider\'s table, or use an API key (AWS_BEARER_TOKEN_BEDROCK).',
-            )
-
-    def _url(self, way: Way, request: Request) -> str:
-        query = f"?{request.query}" if request.query else ""
-        return f"{way.provider.upstream.rstrip('/')}{request.raw_path}{query}"
-
-
-def _asked(request: Request) -> Asked:
-    """Say what the caller's credential may be bound to."""
-    place = f"/p/{request.provider}" if request.provider else ""
-    return Asked(
-        method=request.method,
-        url=f"http://{request.header_map.get('host', '')}{place}{request.raw_path}",
-        peer_port=request.peer_port,
-        own_port=request.own_port,
-    )
-
 
 def _judged(call: JudgedCall) -> dict[str, object]:
     """Give what a closing record tells of a tool call."""
@@ -628,21 +527,3 @@ async def _start(respond: Respond, status: int, headers: list[tuple[str, str]]) 
     """Send the head, unless the answer began while the exchange waited for a person."""
     if not respond.started:
         await respond.start(status, headers)
-
-
-def _told(verdict: Verdict, advice: str) -> list[tuple[str, str]]:
-    """Give what a developer may want to hear, out of protocol: response headers."""
-    counted = [treatment for treatment in verdict.decision.treatments if treatment != "clear"]
-    told = [("x-poundlock-rung", verdict.decision.rung.value)]
-    told += [("x-poundlock-advice", advice)] if advice else []
-    told += [("x-poundlock-would", verdict.decision.would)] if verdict.decision.would else []
-    told += [("x-poundlock-approval", ", ".join(verdict.used))] if verdict.used else []
-    if verdict.decision.rung is Rung.SEND_LOCAL:
-        told.append(("x-poundlock-local", verdict.facts.destination.name))
-    if verdict.facts.environment:
-        told.append(("x-poundlock-environment", verdict.facts.environment))
-    if counted:
-        told.append(
-            ("x-poundlock-treated", f"disguise={counted.count('disguise')}, impound={counted.count('impound')}")
-        )
-    return told

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from poundlock.core.errors import ClientFault, Fault, UpstreamFault
 from poundlock.core.model import Document, Rung
 from poundlock.gateway import http
-from poundlock.gateway.exchange import SENT, Exchange, Held, Home, Judged, Way
+from poundlock.gateway.exchange import SENT, Exchange, Held, Home, Judged
 from poundlock.wire import registry
 from poundlock.wire.base import SocketWire
 
 if TYPE_CHECKING:
     from poundlock.core.model import Surrogate
     from poundlock.gateway.http import Request, Socket
+    from poundlock.gateway.ways import Way
     from poundlock.ports import UpstreamSocket
     from poundlock.wire.base import Message, MessageCodec
 
@@ -112,7 +113,7 @@ class SocketExchange(Exchange):
         verdict = judged.verdict
         if verdict.decision.rung not in SENT:
             return judged, None, None
-        home = self._homeward(held, verdict, judged.snapshot, judged.context)
+        home = self._homeward(held, verdict, judged.snapshot, judged.context, judged.key)
         home.status = SWITCHED
         home.follow = judged.key if message.body.document.stored and verdict.issued else None
         return judged, body.encode(verdict.texts), home if message.answered else None
@@ -164,27 +165,35 @@ class Session:
         """Carry messages both ways until one side is gone."""
         out = asyncio.create_task(self._outbound())
         home = asyncio.create_task(self._homebound())
+        last = asyncio.create_task(self._last())
         code = NORMAL
         try:
-            await asyncio.wait({out, home}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({out, home, last}, return_when=asyncio.FIRST_COMPLETED)
             if out.cancelled():
                 code = VIOLATION  # what came in last was asked for by somebody who may not go on
             elif home.done():
                 code = home.result()
+            elif last.done():
+                code = GOING_AWAY
         except asyncio.CancelledError:
             code = VIOLATION
             raise
         except Exception:  # noqa: BLE001 (an error of our own: nothing more may leave, and nothing is said of it)
             code = BROKEN
         finally:
-            for task in (out, home):
+            for task in (out, home, last):
                 task.cancel()
-            await asyncio.gather(out, home, return_exceptions=True)
+            await asyncio.gather(out, home, last, return_exceptions=True)
             ended = "revoked" if code == VIOLATION else "client gone"
             self._end(ended if self._turn else "complete")
             await self._link.close()
             with contextlib.suppress(Exception):
                 await self._socket.close(code)
+
+    async def _last(self) -> None:
+        """Wait until the server stops, and then for the answer that is under way."""
+        await self._socket.leaving.wait()
+        await self._idle.wait()
 
     async def _outbound(self) -> None:
         """Take the client's messages, one after another, until it is gone."""
@@ -235,6 +244,7 @@ class Session:
             except UpstreamFault:
                 return await self._over(BROKEN)
             await self._line.remember(turn.home)
+            await turn.home.settle()
             for message in messages:
                 turn.home.given += len(message)
                 await self._socket.send(message)
