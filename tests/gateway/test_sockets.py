@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -337,4 +340,45 @@ def test_a_revoked_credential_ends_an_open_session(tmp_path: Path) -> None:
 
         assert caught.value.code == 1008
         assert messages(gate) == []
+        client.close()
+
+
+def test_a_stop_lets_an_answer_end(tmp_path: Path) -> None:
+    """When the gateway stops, an idle socket is closed at once, and one with an answer under way when that is over."""
+    with running(tmp_path) as gate:
+        idle = Client(gate.port)
+        idle.ask(input=typed("Hello."))
+        gate.mock.play({"turns": [{"blocks": [{"text": "x" * 30, "cut": "characters"}], "dribble": 0.02}]})
+        busy = Client(gate.port)
+        busy.say(type="response.create", input=typed("Tell."))
+        busy.hear()
+
+        os.kill(gate.pid(), signal.SIGTERM)
+        with pytest.raises(Closed) as caught:
+            idle.hear()
+        heard = [busy.hear()]
+        while heard[-1]["type"] != "response.completed":
+            heard.append(busy.hear())
+        with pytest.raises(Closed) as then:
+            busy.hear()
+
+        assert (caught.value.code, then.value.code) == (1001, 1001)
+        assert sum(each["type"] == "response.output_text.delta" for each in heard) == 30
+        assert gate.stop() == 0
+        for client in (idle, busy):
+            client.close()
+
+
+def test_a_stop_has_a_limit(tmp_path: Path) -> None:
+    """An answer that takes longer than the time for draining is cut off."""
+    with running(tmp_path, "[gateway]\ndrain_seconds = 1") as gate:
+        gate.mock.play({"turns": [{"blocks": [{"text": "x" * 900, "cut": "characters"}], "dribble": 0.02}]})
+        client = Client(gate.port)
+        client.say(type="response.create", input=typed("Tell."))
+        client.hear()
+        began = time.monotonic()
+
+        assert gate.stop() == 0
+
+        assert 0.8 < time.monotonic() - began < 6
         client.close()

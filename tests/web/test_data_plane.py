@@ -136,7 +136,16 @@ def test_door(plane):
         ({"Origin": "https://evil.example", "Content-Type": "text/plain"}, 403),
         ({"Host": "evil.example"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
-        ({"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}, 426),
+        ({"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}, 400),
+        (
+            {
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+            },
+            426,
+        ),
     ):
         status, said, body = ask(plane, path="/v1/messages", body=b"{}", headers=headers)
         assert status == wanted

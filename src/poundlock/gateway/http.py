@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from poundlock.core.model import Value
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable, Mapping, Sequence
 
     from poundlock.core.errors import ClientFault
@@ -95,6 +96,9 @@ class Respond(Protocol):
 
 class Socket(Protocol):
     """A client that asked for a WebSocket. Its messages are texts, in UTF-8."""
+
+    leaving: asyncio.Event
+    """Set when the server stops: an answer under way may end, and nothing new begins."""
 
     async def accept(self, headers: Iterable[tuple[str, str]]) -> None:
         """Agree to the handshake, with these headers besides."""

@@ -19,6 +19,7 @@ import msgspec
 from poundlock.core.errors import ClientFault, Fault
 from poundlock.gateway.http import Handler, Request, SocketHandler, joined
 from poundlock.web import requests
+from poundlock.web.sockets import ClientSocket, raw
 from poundlock.wire.base import WEBSOCKET
 from poundlock.wire.coding import Decoder
 
@@ -65,9 +66,10 @@ class DataPlane:
         self._settings = settings
         self._startup = startup
         self._shutdown = shutdown
-        self._active: set[_Answer | _Socket] = set()
+        self._active: set[_Answer | ClientSocket] = set()
         self._held = 0
         self._sweeper: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -120,9 +122,11 @@ class DataPlane:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket: the same door and the same reading of the handshake as for a request."""
         await receive()
-        socket = _Socket(scope, receive, send, self)
+        socket = ClientSocket(receive, send, _Intake(self), self._settings.max_body)
         handler = self._handler
         refusal = requests.door(scope["headers"], self._settings, socket=True)
+        if self._stopping is not None:
+            refusal = refusal or requests.Refusal(503, "The gateway is stopping. Try again in a moment.")
         if refusal is not None or not isinstance(handler, SocketHandler):
             none = requests.Refusal(426, "There is no WebSocket here. Use the HTTP endpoint of the same path.")
             refusal = refusal or (none if handler else requests.Refusal(503, "Not started yet."))
@@ -253,6 +257,7 @@ class DataPlane:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(signal.SIGUSR2, self.end_all)
+            loop.add_signal_handler(signal.SIGTERM, self._stop)
         self._sweeper = loop.create_task(self._sweep())
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -265,6 +270,21 @@ class DataPlane:
             await send({"type": "lifespan.shutdown.failed", "message": ""})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _stop(self) -> None:
+        """Let the WebSockets end their answers, then stop: the server waits for requests, but cuts every socket.
+
+        The server stops at SIGINT as at SIGTERM, whose place this takes.
+        """
+        if self._stopping is None:
+            self._stopping = asyncio.get_running_loop().create_task(self._last_answers())
+
+    async def _last_answers(self) -> None:
+        while sockets := [each for each in self._active if isinstance(each, ClientSocket)]:
+            for each in sockets:
+                each.leaving.set()
+            await asyncio.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
 
     def end_all(self) -> None:
         """End every open exchange: the time for draining is over."""
@@ -321,7 +341,7 @@ class _Answer:
 
     async def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": _raw(headers)})
+        await self._send({"type": "http.response.start", "status": status, "headers": raw(headers)})
 
     async def send(self, chunk: bytes) -> None:
         if not chunk:
@@ -354,79 +374,6 @@ class _Answer:
         if not self.ended and not self.gone:
             self.gone = True
             self.task.cancel()
-
-
-class _Socket:
-    """`Socket` over ASGI. A message counts against the worker's memory for bodies until the next one is asked for."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, plane: DataPlane) -> None:
-        self.gone = False
-        self.waiting = 0.0
-        self.intake = _Intake(plane)
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 (an ASGI server calls in a task)
-        self.task: asyncio.Task[Any] = task
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._limit = plane._settings.max_body  # noqa: SLF001 (its other half)
-        self._time = asyncio.get_running_loop().time
-        self._accepted = False
-        self._closed = False
-
-    async def accept(self, headers: Iterable[tuple[str, str]]) -> None:
-        self._accepted = True
-        await self._send({"type": "websocket.accept", "headers": _raw(headers)})
-
-    async def refuse(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
-        self._closed = True
-        await self._send({"type": "websocket.http.response.start", "status": status, "headers": _raw(headers)})
-        await self._send({"type": "websocket.http.response.body", "body": body, "more_body": False})
-
-    async def receive(self) -> bytes | None:
-        self.intake.release()
-        message = await self._receive()
-        if message["type"] != "websocket.receive":
-            self._closed = True
-            return None
-        text = message.get("text")
-        if text is None:
-            raise ClientFault("A message over the WebSocket is not a text.", advice="Send JSON as a text message.")
-        data: bytes = text.encode("utf-8", "replace")
-        if len(data) > self._limit:
-            raise ClientFault(
-                f"The message is larger than {self._limit} bytes.",
-                advice="Send less at once, or raise gateway.max_body.",
-            )
-        self.intake.add(len(data))
-        return data
-
-    async def send(self, message: bytes) -> None:
-        self.waiting = self._time()
-        await self._send({"type": "websocket.send", "text": message.decode("utf-8", "replace")})
-        self.waiting = 0.0
-
-    async def close(self, code: int = 1000) -> None:
-        if not self._closed:
-            self._closed = True
-            await self._send({"type": "websocket.close", "code": code})
-
-    async def abort(self) -> None:
-        """End it where nothing else did."""
-        if self._accepted:
-            with contextlib.suppress(Exception):
-                await self.close(1011)
-        elif not self._closed:
-            await self.refuse(400, [("content-type", "application/json")], b"{}")
-
-    def leave(self) -> None:
-        if not self.gone:
-            self.gone = True
-            self.task.cancel()
-
-
-def _raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in headers]
 
 
 def _cut(scope: Scope) -> None:
