@@ -131,7 +131,8 @@ class DataPlane:
             none = requests.Refusal(426, "There is no WebSocket here. Use the HTTP endpoint of the same path.")
             refusal = refusal or (none if handler else requests.Refusal(503, "Not started yet."))
             body = msgspec.json.encode({"type": "error", "error": _error(refusal)})
-            await socket.refuse(refusal.status, [("content-type", "application/json")], body)
+            headers = [("content-type", "application/json"), ("x-should-retry", "false")]
+            await socket.refuse(refusal.status, headers, body)
             return
         self._active.add(socket)
         parts = requests.parts(dict(scope))
