@@ -65,6 +65,16 @@ def test_scan_detect_and_redact_find_it(home, capfd, monkeypatch, form):
     assert (found["kind"], found["start"], found["end"]) == ("secret.known.value", 8, 8 + len(form))
 
 
+def test_other_families_do_not_see_it(home, capfd, monkeypatch):
+    """A registered value is a secret: whoever asks for personal data alone is not told of it, encoded or not."""
+    main(["protect", environment_file(home)])
+    encoded = base64.b64encode(f"it said {VALUE} twice".encode()).decode()
+    for text in (VALUE, encoded):
+        give(monkeypatch, json.dumps({"id": 1, "text": text}))
+        assert main(["detect", "--family", "pii"]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["findings"] == []
+
+
 def test_a_canary_is_told_apart(home, capfd, monkeypatch):
     """Lines on standard input; the kind says that it was bait."""
     give(monkeypatch, f"{VALUE}\n")

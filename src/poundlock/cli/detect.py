@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     """Answer standard input; exit 0 without findings, 1 with, 2 if a line could not be read."""
     from poundlock.cli.detector import load, sources
 
-    detector = load(sources(args.config, args.rules))
+    detector = load(sources(args.config, args.rules), args.family)
     found = fault = False
     out = sys.stdout.buffer
     for answer, findings, bad in answers(detector, sys.stdin.buffer, narrowed=args.family, values=args.values):

@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     """Copy with placeholders; exit 0 whether or not there was something to replace, 2 if a file can't be read."""
     from poundlock.cli.detector import load, sources
 
-    redactor = Redactor(load(sources(args.config, args.rules)), args.family)
+    redactor = Redactor(load(sources(args.config, args.rules), args.family), args.family)
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
     out = sys.stdout.buffer
     try:
