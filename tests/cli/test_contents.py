@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gzip
 import hashlib
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from poundlock.adapters import documents
 from poundlock.adapters.rulefiles import load_detector
 from poundlock.cli import allowances, contents, location, seen, suppressions
 from poundlock.cli.main import main
@@ -19,6 +22,7 @@ from tests.adapters.test_documents import parts, pdf, zipped
 from tests.adapters.test_git import commit, repository
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["repository"]
@@ -221,3 +225,33 @@ def test_allowances_survive_a_process_border() -> None:
     again = copy.copy(given)
     assert again._compiled == {}
     assert again.allowed(one)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_file_that_takes_too_long_is_left(
+    inside: bool, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whether its reader spins, though it catches every exception, or the search of what it gave; the next is read."""
+    began = time.monotonic()
+
+    def spin(*_: object) -> Iterator[documents.Leaf]:
+        yield documents.Leaf("#one", text="x")
+        while inside and time.monotonic() < began + 20:
+            with contextlib.suppress(Exception):
+                time.sleep(0.01)
+
+    def search(*_: object) -> Iterator[location.Located]:
+        while not inside and time.monotonic() < began + 20:
+            time.sleep(0.01)
+        yield from ()
+
+    monkeypatch.setattr(contents, "PATIENCE", 0.2)
+    monkeypatch.setattr(documents, "leaves", spin)
+    with monkeypatch.context() as patched:
+        patched.setattr(location, "locate", search)
+        (folder / "a.zip").write_bytes(zipped(x="1"))
+        assert main(["scan", "a.zip"]) == 2
+    assert time.monotonic() < began + 15
+    assert "a.zip can't be read: it takes longer than 0.2 seconds" in capfd.readouterr().err
+    (folder / "b").write_text(AWS)
+    assert rows(capfd, "b") == [("b", 1, 1)]

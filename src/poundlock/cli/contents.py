@@ -9,12 +9,13 @@ import codecs
 import io
 import os
 import sys
+from contextlib import closing
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from poundlock.cli import location, suppressions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from poundlock.adapters.git import Blobs
     from poundlock.cli.allowances import Allowances
@@ -116,8 +117,8 @@ def examine(job: Job, item: Item) -> Answer:
     faults: list[tuple[str, str]] = []
     clean = True
     try:
-        with _opened(job, item) as file:
-            for one in _found(job, path, file, faults):
+        with _opened(job, item) as file, closing(_found(job, path, file, faults)) as coming:
+            for one in coming:
                 if one.suppressed or (job.allowances is not None and job.allowances.allowed(one, item.commit)):
                     clean = False
                     continue
@@ -127,6 +128,8 @@ def examine(job: Job, item: Item) -> Answer:
                 found.append(one._replace(commit=item.commit, date=item.date) if item.commit else one)
     except OSError as fault:
         faults.append((path, fault.strerror or str(fault)))
+    except _TooLong:
+        faults.append((path, f"it takes longer than {PATIENCE} seconds to read"))
     return Answer(path, found, tuple(faults), item.oid, clean)
 
 
@@ -146,7 +149,7 @@ def _given() -> IO[bytes]:
         return io.BytesIO(sys.stdin.buffer.read())
 
 
-def _found(job: Job, path: str, file: IO[bytes], faults: list[tuple[str, str]]) -> Iterator[Located]:
+def _found(job: Job, path: str, file: IO[bytes], faults: list[tuple[str, str]]) -> Generator[Located, None, None]:
     head = _head(file)
     if job.documents and head:
         from poundlock.adapters import documents
@@ -191,8 +194,6 @@ def _inside(job: Job, path: str, file: IO[bytes], faults: list[tuple[str, str]])
                         faults.append((place, str(fault)))
                 else:
                     yield from location.locate(job.detector(), place, leaf.text, job.families, job.policy)
-    except _TooLongError:
-        faults.append((path, f"it takes longer than {PATIENCE} seconds to read"))
     finally:
         if raw is not None:
             raw.detach()  # who opened the file closes it
@@ -236,8 +237,8 @@ def _pieces(data: bytes, file: IO[bytes]) -> Iterator[str]:
         yield rest
 
 
-class _TooLongError(Exception):
-    """A file took too long."""
+class _TooLong(BaseException):
+    """A file took too long. No `Exception`: a reader of hostile files catches all of those."""
 
 
 class _Patience:
@@ -253,7 +254,7 @@ class _Patience:
 
         if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGALRM, self._ring)
-            signal.setitimer(signal.ITIMER_REAL, self._seconds)
+            signal.setitimer(signal.ITIMER_REAL, self._seconds, 1)
             self._set = True
 
     def __exit__(self, *_: object) -> None:
@@ -264,4 +265,4 @@ class _Patience:
 
     @staticmethod
     def _ring(*_: object) -> None:
-        raise _TooLongError
+        raise _TooLong
