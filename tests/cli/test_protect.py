@@ -12,6 +12,8 @@ import pytest
 from poundlock import compose
 from poundlock.adapters import places
 from poundlock.cli.main import main
+from poundlock.core.model import Context, Destination, Document, Principal, Rung, ScopeKey, Segment
+from poundlock.core.pipeline import inspect
 from poundlock.gateway.snapshot import Snapshots
 
 VALUE = "plum-and-Quince/72"
@@ -109,6 +111,35 @@ def test_a_running_gateway_takes_it_without_a_restart(home):
     assert asyncio.run(snapshots.refresh())
     (found,) = snapshots.current.detector.detect(f"it said {VALUE}")
     assert (found.kind, found.value) == ("secret.known.value", VALUE)
+
+
+def test_the_gateway_disguises_it(home):
+    """Typed into a prompt, plain and encoded: a stand-in for each way of writing it, and nothing of it leaves."""
+    main(["protect", environment_file(home)])
+    encoded = base64.b64encode(VALUE.encode()).decode()
+    verdict = inspect(
+        Document(
+            provider="test",
+            operation="chat",
+            conversation="c",
+            segments=(Segment(text=f"it said {VALUE} and {encoded}"),),
+        ),
+        Context(
+            principal=Principal(human="ada"),
+            destination=Destination(name="anthropic", vendor="anthropic", endpoint="https://example.test"),
+        ),
+        compose.snapshot(places.read_settings()),
+        ScopeKey(scope="ada", mint=b"m" * 32, fingerprint=b"f" * 32),
+        1,
+        id="one",
+    )
+    assert verdict.decision.rung is Rung.SEND_DISGUISED
+    first, second = verdict.texts[0].removeprefix("it said ").split(" and ")
+    assert first.startswith("QZ_")
+    assert VALUE not in verdict.texts[0]
+    assert encoded not in verdict.texts[0]
+    assert {surrogate.value for surrogate in verdict.issued.values()} == {VALUE, encoded}
+    assert second.startswith("QZ_")
 
 
 @pytest.mark.parametrize(
