@@ -17,7 +17,7 @@ import pytest
 
 from poundlock import config
 from poundlock.adapters.credentials import Credentials
-from poundlock.cli.clients import of_program
+from poundlock.cli.clients import known
 from poundlock.cli.intercept import environment, services
 from poundlock.cli.run import environment as run_environment
 from poundlock.core.errors import ConfigFault
@@ -182,9 +182,20 @@ def test_a_provider_that_nobody_named_is_refused():
 
 
 def test_tools_that_take_no_base_url_are_intercepted_by_themselves():
-    """The table says which."""
-    assert {name: of_program(name).through for name in ("cline", "cn", "claude")} == {
-        "cline": "intercept",
-        "cn": "intercept",
-        "claude": "base",
-    }
+    """The table says which, and for which this is only what no variable leads."""
+    through = {client.id: client.through for client in known()}
+    assert {id_ for id_, way in through.items() if way == "intercept"} == {"cline", "continue"}
+    assert {id_ for id_, way in through.items() if way == "both"} == {"aider", "llm", "opencode", "pi", "qwen-code"}
+
+
+def test_a_provider_that_no_variable_leads_is_intercepted(place):
+    """`run -- llm` leads llm's OpenAI by a variable; another provider of the same program meets the proxy."""
+    home, _mock, path = place
+    program = home / "llm"
+    script = (
+        "import os; print(os.environ['OPENAI_BASE_URL'][:17], os.environ['HTTPS_PROXY'][:20], os.environ['NO_PROXY'])"
+    )
+    program.write_text(f"#!{sys.executable}\n{script}\n")
+    program.chmod(0o700)
+    done = poundlock(home, "run", "--quiet", "--config", str(path), "--", str(program))
+    assert done.stdout == "http://127.0.0.1: http://poundlock:pl_ 127.0.0.1,localhost,::1\n", done

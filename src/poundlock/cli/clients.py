@@ -58,7 +58,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     env: dict[str, str] = {}
     arguments: tuple[str, ...] = ()
     files: dict[str, str] = {}
-    through: Literal["base", "intercept"] = "base"
+    through: Literal["base", "intercept", "both"] = "base"
     init: tuple[Write, ...] = ()
 
 

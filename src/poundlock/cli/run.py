@@ -71,15 +71,17 @@ def run(args: argparse.Namespace) -> int:
         task, token = stack.enter_context(errand.opened(settings, tool=tool, program=Path(command[0]).name))
         url = stack.enter_context(_gateway(settings, args.config))
         given = errand.environment(os.environ, settings, tool=tool, keep=args.keep, stack=stack, quiet=args.quiet)
-        if args.intercept or (client and client.through == "intercept"):
-            env = _held(given, token, settings)
-            env.update(OLLAMA_HOST=f"{url}/t/{token}", **_intercepted(settings, args.config, url, token, stack))
+        through = "intercept" if args.intercept else client.through if client else "base"
+        base = f"{url}/t/{token}"
+        if through == "intercept":
+            env = {**_held(given, token, settings), "OLLAMA_HOST": base}
         else:
-            base = f"{url}/t/{token}"
             env = environment(given, base, token, settings)
             if client:
                 command = _by_table(client, command, base, settings, env, stack)
             command = led(command, url, env)
+        if through != "base":
+            env.update(_intercepted(settings, args.config, url, token, stack))
         code = _child(command, env)
     if not args.quiet:
         sys.stderr.write(summary(folder, task))
