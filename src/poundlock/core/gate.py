@@ -44,6 +44,13 @@ class Ruling(NamedTuple):
         return msgspec.json.encode(self.arguments).decode()
 
 
+class Consent(NamedTuple):
+    """Whether a person has admitted a call, by the approval `id`; else the id under which they may, if they may."""
+
+    admitted: bool
+    id: str
+
+
 class Judged(Value, frozen=True, kw_only=True):
     """What a record keeps of one call: names from tables, never an argument."""
 
@@ -60,11 +67,18 @@ class Gate:
     """Judges the calls of one answer.
 
     `ask` is policy's answer for an action. `offered` are the names of the tools that the request offered: only they are
-    put on record. In `monitor` mode calls go on, unless a policy holds them there, too.
+    put on record. In `monitor` mode calls go on, unless a policy holds them there, too. `consent` tells of a call that
+    policy leaves to a person whether one has admitted it, and else the number under which one may.
     """
 
     def __init__(
-        self, ask: Callable[[Action], CallAnswer], *, decision: str, offered: frozenset[str], monitor: bool = False
+        self,
+        ask: Callable[[Action], CallAnswer],
+        *,
+        decision: str,
+        offered: frozenset[str],
+        monitor: bool = False,
+        consent: Callable[[str, Any, CallAnswer], Consent] | None = None,
     ) -> None:
         self.judged: list[Judged] = []
         self.count = 0
@@ -73,20 +87,26 @@ class Gate:
         self._decision = decision
         self._offered = offered
         self._monitor = monitor
+        self._consent = consent
 
     def rule(self, tool: str, arguments: Any) -> Ruling:
         """Judge a whole call: `arguments` are a JSON tree, JSON text, or free text."""
         action = calls.describe(tool, arguments)
         answer = self._ask(action)
         stopped = answer.rung in {Rung.BLOCKED, Rung.CALL_APPROVED}
-        passes = not stopped or (self._monitor and not answer.holds)
+        monitored = self._monitor and not answer.holds
+        asked = Consent(admitted=False, id="")
+        if answer.rung is Rung.CALL_APPROVED and self._consent is not None and not monitored:
+            asked = self._consent(tool, arguments, answer)
+            stopped = not asked.admitted
+        passes = not stopped or monitored
         self.count += 1
         self.refused += not passes
         if len(self.judged) < KEPT:
             self.judged.append(
                 Judged(
                     tool=tool if tool in self._offered else _OTHER,
-                    rung=answer.rung.value if not passes or not stopped else Rung.CALL.value,
+                    rung=answer.rung.value if not (passes and stopped) else Rung.CALL.value,
                     would=answer.rung.value if passes and stopped else "",
                     classes=action.classes,
                     touches=action.touches,
@@ -94,13 +114,17 @@ class Gate:
                     policies=tuple(reason.policy for reason in answer.reasons),
                 )
             )
-        return Ruling(allowed=True) if passes else Ruling(allowed=False, message=self._message(tool, answer))
+        return Ruling(allowed=True) if passes else Ruling(allowed=False, message=self._message(tool, answer, asked.id))
 
-    def _message(self, tool: str, answer: CallAnswer) -> str:
+    def _message(self, tool: str, answer: CallAnswer, approval: str) -> str:
         """Tell the model, and whoever reads along, what was refused, why, and what to do instead."""
         reason = next((each.reason for each in answer.reasons if each.reason), "Policy does not permit it.")
         advice = next(iter(answer.advice), "")
-        waits = "A person may approve it: ask them." if answer.rung is Rung.CALL_APPROVED else ""
+        waits = ""
+        if answer.rung is Rung.CALL_APPROVED:
+            waits = "A person may approve it."
+            if approval:
+                waits = f"A person may approve it (`poundlock approve {approval}`); then make the same call again."
         parts = (
             f"Poundlock did not let this call of {tool} happen: nothing was run.",
             reason,

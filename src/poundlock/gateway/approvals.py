@@ -17,14 +17,16 @@ import msgspec
 from poundlock.core import approvals
 from poundlock.core.approvals import NOTHING, Wait
 from poundlock.core.errors import ClientFault, Fault
+from poundlock.core.gate import Consent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from poundlock.config import Settings
-    from poundlock.core.approvals import Approval, Standing
+    from poundlock.core.approvals import Approval, Needs, Standing
     from poundlock.core.model import Destination, Principal
     from poundlock.core.pipeline import Verdict
+    from poundlock.core.policy.decide import CallAnswer
     from poundlock.gateway.http import Respond
     from poundlock.ports import Approvals, Clock, Upstream
 
@@ -95,6 +97,56 @@ class Desk:
         if found.id == asked.id:
             self._tell(found)
         return found
+
+    def call(self, principal: Principal, conversation: str, destination: Destination, needs: Needs) -> Consent:
+        """Say whether a tool call was admitted, and else the number of the question. Raises: `Fault`."""
+        rows = self._store.of(principal.human)
+        place, now = approvals.place(destination), self._clock.now()
+        known = approvals.standing(rows, conversation, principal.task, place, now)
+        (need,) = needs.values
+        if need in known.admitted:
+            return Consent(admitted=True, id=known.admitted[need])
+        if need in known.denied:
+            return Consent(admitted=False, id="")
+        waiting = (
+            row.id
+            for row in rows
+            if row.needs == needs.values
+            and (row.conversation, row.destination) == (conversation, place)
+            and approvals.expired(row, now).state == "pending"
+        )
+        return Consent(admitted=False, id=next(waiting, "") or self._new_id()[:10])
+
+    async def ask_call(
+        self,
+        needs: Needs,
+        answer: CallAnswer,
+        principal: Principal,
+        conversation: str,
+        destination: Destination,
+        *,
+        id: str,  # noqa: A002 (the word that records use)
+        exchange: str,
+        excerpt: str,
+    ) -> None:
+        """Ask for a tool call that was refused meanwhile, on record. Raises: `ClientFault`, `Fault`."""
+        now = self._clock.now()
+        asked = approvals.ask(
+            principal,
+            conversation,
+            destination,
+            needs,
+            [reason.policy for reason in answer.reasons if reason.effect == "forbid"],
+            next((reason.reason for reason in answer.reasons if reason.reason), ""),
+            id=id,
+            at=now,
+            minutes=self._settings.minutes,
+            needed=self._settings.needed,
+        )
+        wait = Wait(exchange=exchange, process=os.getpid(), until=now, state="told")
+        found = await self._store.ask(asked, (excerpt,), wait, limit=self._settings.open_questions)
+        if found.id == asked.id and found.times == 1:
+            self._tell(found)
 
     async def wait(
         self, approval: Approval, exchange: str, signs: Callable[[], bytes], respond: Respond | None
