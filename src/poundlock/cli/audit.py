@@ -236,6 +236,10 @@ def _gist(record: Record) -> str:
             return " · ".join([body["principal"]["tool"], body["operation"], body["decision"]["rung"], *counts])
         if record.kind == "closing":
             return f"{body['ended']}, HTTP {body['status']}, {body['milliseconds']} ms"
+        if record.kind in {"asked", "waited", "answered", "used", "ended"}:
+            return " · ".join(
+                str(body[name]) for name in ("human", "by", "destination", "exchange", "state") if name in body
+            )
         return str(body["message"])
     except (KeyError, TypeError):
         return ""

@@ -147,7 +147,39 @@ def other(record: Record) -> str:
     return f"{record.id}  {_time(record.at)}  record {record.seq}: {record.kind}\n"
 
 
-_TELL = {"answer": answer, "closing": closing, "refused": refused}
+def approval(record: Record) -> str:
+    """Give the text about a step of an approval."""
+    told = {name: value for name, value in record.body.items() if name in _STEPS and value not in ("", None)}
+    said = ", ".join(f"{_STEPS[name]} {value}" for name, value in told.items())
+    return f"{record.id}  {_time(record.at)}  record {record.seq}\n  {record.kind:<9} {said}\n"
+
+
+def unanswered(record: Record) -> str:
+    """Give the text about an exchange that nobody admitted."""
+    return f"{record.id}  {_time(record.at)}  record {record.seq}\n  refused   nobody admitted it; nothing was sent\n"
+
+
+_STEPS = {
+    "human": "asked by",
+    "destination": "for",
+    "exchange": "exchange",
+    "by": "by",
+    "reason": "because",
+    "through": "through",
+    "scope": "scope",
+    "state": "now",
+}
+_TELL = {
+    "answer": answer,
+    "asked": approval,
+    "waited": approval,
+    "answered": approval,
+    "used": approval,
+    "ended": approval,
+    "unanswered": unanswered,
+    "closing": closing,
+    "refused": refused,
+}
 
 
 def _kinds(counts: dict[str, Any]) -> str:
