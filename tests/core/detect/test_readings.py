@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,17 @@ def test_each_way_of_writing_is_read(detector: Detector, way: str, form: str) ->
     """The value is found under its name, with exactly its span, whatever connects the two."""
     text, values = templates.example(WAYS[way].replace("{v}", form).replace("{{", "{").replace("}}", "}"), "7")
     assert [match.value for match in detector.detect(text, families=frozenset({"secret"}))] == list(values)
+
+
+@pytest.mark.parametrize("way", sorted(set(WAYS) - {"a part of a form"}))
+@pytest.mark.parametrize("levels", [1, 2])
+def test_each_way_is_read_within_a_string(detector: Detector, way: str, levels: int) -> None:
+    """The same texts as strings of JSON, once and twice escaped: the value is found, in the same characters."""
+    text, values = templates.example(WAYS[way].replace("{v}", HUMAN).replace("{{", "{").replace("}}", "}"), "7")
+    for _ in range(levels):
+        text = json.dumps({"content": f"see:\n{text}\nok"}, ensure_ascii=False)
+    found = [match.value for match in detector.detect(text, families=frozenset({"secret"}))]
+    assert found == list(values)
 
 
 def test_a_scheme_is_no_part_of_an_escaped_header(detector: Detector) -> None:

@@ -20,41 +20,51 @@ def _ways(word: str) -> tuple[str, str, str]:
 
 NAME = Expression(r"[\w$.\-/]*")
 TAIL = Expression(r"[\w.\-]{0,40}", re.ASCII)
+# A line's end, real or escaped as in JSON, and what a diff, a quote or a log puts before the next line.
+LINE = r"(?:\r?\n|\\{1,3}(?:r\\{1,3})?n)[+>-]?"
+BLANK = r"(?:[ \t]|\\t)"
+GAP = rf"(?:[ \t]|\\{{1,3}}t|{LINE})"
+ESCAPED = r"\\{0,3}"  # what stands before a quote, in a string within a string
+WORD = rf"{ESCAPED}[\"'][\w.\-]{{1,40}}{ESCAPED}[\"']"
 CONNECT = Expression(
-    r"""(?P<close>(?:\[\w{0,20}\])?(?:\\{0,7}["'`]|&quot;|&\#34;|%22|\\u0022|%(?=\s?=)|\*{1,2}|[\])}])*)
+    rf"""(?P<close>(?:\[\w{{0,20}}\])?(?:\\{{0,7}}["'`]|&quot;|&\#34;|%22|\\u0022|%(?=\s?=)|\*{{1,2}}|[\])}}])*)
     (?:
-      (?P<typed>\s?\??:\s?[A-Za-z_][\w.<>\[\]|?]{0,40}(?:\s\|\s\w{1,20})?\s{0,3}=\s{0,3}
-        |\s(?:string|String|NSString)\s{0,3}:?=\s{0,3})
-    # A Terraform variable, a template's parameter, an object with a value: `"db_password" { … default = "…"`.
-    | (?P<block>\s?[=:]?\s?\{\s{0,24}
-        (?:["']?\w{2,20}["']?\s{0,8}[=:]\s{0,3}[^\n,]{0,120}[\n,]\s{0,24}){0,4}
-        ["']?(?:[Dd]efault|[Vv]alue)["']?\s{0,8}[=:]\s{0,3}(?=["'])
-      | :[ ]?\n(?:[ \t]{2,16}\w{2,20}:[^\n]{0,120}\n){0,4}[ \t]{2,16}(?:[Dd]efault|[Vv]alue):[ ])
-    | (?P<assign>[ \t]{0,12}(?:=>|:=|\?=|\|\|=|\+=|={1,3}|::?|->|<-|→)[ \t]{0,12}(?:\*{2}[ \t]?|!!str[ ]|&\w{1,30}[ ])?
-        (?:\\?\n[ \t]{2,16}(?=["'`])
-        |[|>][-+]?\n[ \t]{1,16}
-        |\n[ \t]{2,16}(?=[^\s:=<>{}()\[\]\#"'`-][^\s:(){}\[\]"'`]{5,200}[ \t]*(?:\n|$))(?=[^\n]{0,40}[0-9])
-        # What stands behind a fallback: `= env.X || "…"`, `= get("X", "…")`, `: ${X:-…}`.
-        |[\w.$!]{1,40}(?:\([ ]?["'][\w.\-]{1,40}["'][^()\n"']{0,20}\)|\[["'][\w.\-]{1,40}["']\])?!?[ ]
-          (?:\|\||\?\?|\?:|or)[ ](?=["'`])
-        |[\w.$]{1,40}\([ ]?["'][\w.\-]{1,40}["'],[ ]?(?=["'`])
-        |["']?\$\{[\w.\-]{1,60}:(?!\?)[-=]?)?)
-    | (?P<fallback>[ ]?(?:\|\||\?\?|\?:|or)[ ](?=["'`]))
+      (?P<typed>\s?\??:\s?[A-Za-z_][\w.<>\[\]|?]{{0,40}}(?:\s\|\s\w{{1,20}})?\s{{0,3}}=\s{{0,3}}
+        |\s(?:string|String|NSString)\s{{0,3}}:?=\s{{0,3}})
+    # A Terraform variable, a template's parameter, an object with a value: `"db_password" {{ … default = "…"`.
+    | (?P<block>[ ]?[=:]?[ ]?\{{{GAP}{{0,24}}
+        (?:{ESCAPED}["']?\w{{2,20}}{ESCAPED}["']?[ ]{{0,8}}[=:][ ]{{0,3}}[^\n,\\]{{0,120}}
+          (?:\\["'][^\n,\\]{{0,60}}){{0,2}}(?:,|{LINE}){GAP}{{0,24}}){{0,4}}
+        {ESCAPED}["']?(?:[Dd]efault|[Vv]alue){ESCAPED}["']?[ ]{{0,8}}[=:][ ]{{0,3}}(?={ESCAPED}["'])
+      | :[ ]?(?:{LINE}[ \t]{{2,16}}\w{{2,20}}:[^\n\\]{{0,120}}){{0,4}}{LINE}[ \t]{{2,16}}(?:[Dd]efault|[Vv]alue):[ ])
+    | (?P<assign>{BLANK}{{0,12}}(?:=>|:=|\?=|\|\|=|\+=|={{1,3}}|::?|->|<-|→){BLANK}{{0,12}}
+        (?:\*{{2}}[ \t]?|!!str[ ]|&\w{{1,30}}[ ])?
+        (?:\\?{LINE}[ \t]{{2,16}}(?={ESCAPED}["'`])
+        |[|>][-+]?{LINE}[ \t]{{1,16}}
+        |{LINE}[ \t]{{2,16}}(?=[^\s:=<>{{}}()\[\]\#"'`\\-]
+          [^\s:(){{}}\[\]"'`\\]{{5,200}}[ \t]*(?:\r?\n|\\|$))(?=[^\n\\]{{0,40}}[0-9])
+        # What stands behind a fallback: `= env.X || "…"`, `= get("X", "…")`, `: ${{X:-…}}`.
+        |[\w.$!]{{1,40}}(?:\([ ]?{WORD}[^()\n"']{{0,20}}\)|\[{WORD}\])?!?[ ]
+          (?:\|\||\?\?|\?:|or)[ ](?={ESCAPED}["'`])
+        |[\w.$]{{1,40}}\([ ]?{WORD},[ ]?(?={ESCAPED}["'`])
+        |["']?\$\{{[\w.\-]{{1,60}}:(?!\?)[-=]?)?)
+    | (?P<fallback>[ ]?(?:\|\||\?\?|\?:|or)[ ](?={ESCAPED}["'`]))
     | (?P<encoded>%3[AaDd](?:%20)?|\\u003[ad])
-    | (?P<valued>[,;]?\s{0,20}(?:-\s)?\\{0,3}["']?(?:value|Value|VALUE|content|val)\\{0,3}["']?\s{0,8}[:=]\s{0,4}
-      |\s{1,3}(?:--body|-b|--value|--secret-string|--secret-value|--data)[ =])
-    | (?P<xml>(?:\s[^<>]{0,60})?>\s{0,8}(?:<!\[CDATA\[|<(?:value|string)>)?
-      |</(?:td|th|dt|b|strong|key|label|name|code|span|string)>\s{0,24}<(?:td|dd|string|value|span|code)[^<>]{0,40}>)
-    | (?P<comma>[ \t]{0,3},[ \t\n]{0,12}(?=\\{0,3}["'`]))
-    | (?P<call>[ \t]?\(\s{0,8}(?=\\{0,3}["'`]))
-    | (?P<part>(?<=["'])\r?\n\r?\n(?=[^\s]))
-    | (?P<prose>[ \t]{1,3}(?:(?:for|of|to|für|de|del|da|pour|para|[Oo]n|at|in)[ ][^\n]{1,40}?[ ])?
+    | (?P<valued>[,;]?{GAP}{{0,20}}(?:-\s)?{ESCAPED}["']?(?:value|Value|VALUE|content|val){ESCAPED}["']?
+        [ ]{{0,8}}[:=][ ]{{0,4}}
+      |\s{{1,3}}(?:--body|-b|--value|--secret-string|--secret-value|--data)[ =])
+    | (?P<xml>(?:\s[^<>]{{0,60}})?>{GAP}{{0,8}}(?:<!\[CDATA\[|<(?:value|string)>)?
+      |</(?:td|th|dt|b|strong|key|label|name|code|span|string)>{GAP}{{0,24}}<(?:td|dd|string|value|span|code)[^<>]{{0,40}}>)
+    | (?P<comma>[ \t]{{0,3}},[ \t\n]{{0,12}}(?={ESCAPED}["'`]))
+    | (?P<call>[ \t]?\(\s{{0,8}}(?={ESCAPED}["'`]))
+    | (?P<part>(?<=["'])(?:\r?\n\r?\n|\\r\\n\\r\\n|\\n\\n)(?=[^\s\\]))
+    | (?P<prose>[ \t]{{1,3}}(?:(?:for|of|to|für|de|del|da|pour|para|[Oo]n|at|in)[ ][^\n]{{1,40}}?[ ])?
         (?:is|was|are|be|will[ ]be|set[ ]to|changed[ ]to|reset[ ]to|as|to|now|ist|lautet|est|es|[eé]|är|è|:)
-        (?:[ ](?:now|this|the[ ]following))?[ ]?:?[ \t]{1,3}
-        |[ ](?:for|of|on|in|to|from)[ ][^\n:=]{1,30}:[ ]
+        (?:[ ](?:now|this|the[ ]following))?[ ]?:?[ \t]{{1,3}}
+        |[ ](?:for|of|on|in|to|from)[ ][^\n:=]{{1,30}}:[ ]
         |是[:：\s]?|：\s?|は[:：\s]?|は、|은\s|는\s|[ ]?—[ ]|[ ]-[ ])
-    | (?P<table>[ \t]{0,30}\|[ \t]{0,30})
-    | (?P<space>[ \t]{1,8})
+    | (?P<table>[ \t]{{0,30}}\|[ \t]{{0,30}})
+    | (?P<space>[ \t]{{1,8}})
     )""",
     re.VERBOSE,
 )
@@ -153,7 +163,7 @@ def packed(reading: Reading) -> bool:
 def first(line: str, name: str) -> bool:
     """Say whether a name stands where environment files and shells put one: first on its line or in quotes."""
     before = line[: len(line) - len(name)].rstrip(" \t")
-    if not before or before[-1] in "\n;&|`\"'(" or name.startswith("$env:"):
+    if not before or before[-1] in "\n;&|`\"'(" or before.endswith(("\\n", "\\t")) or name.startswith("$env:"):
         return True
     return before.rpartition("\n")[2].strip(" \t\"'`(").rpartition(" ")[2] in ASSIGNERS
 
@@ -163,7 +173,7 @@ def _spaced(line: str, name: str) -> bool:
     if name.startswith("-"):
         return True
     before = line[: len(line) - len(name)].rstrip(" \t\"'")
-    if not before or before[-1] == "\n":
+    if not before or before[-1] == "\n" or before.endswith("\\n"):
         return SETTING.match(name) is not None
     words = before.rpartition("\n")[2].split()
     return not LEADS.isdisjoint(words[-2:])

@@ -252,6 +252,12 @@ VIEWS: tuple[View, ...] = (
         _escapes,
     ),
     View(
+        # A text within a string: its lines and quotes are escaped.
+        "lines",
+        r"\\n(?:[ ]{0,12}\\\"|[A-Za-z0-9#+>|{*.-])|\\\"[ ]?[:,=][ ]?\\\"",
+        _escapes,
+    ),
+    View(
         "joined",
         r"[A-Za-z0-9+/_=-]{3}[\"'] ?[+.&] ?[\"'][A-Za-z0-9+/_=-]{3}"
         r"|[A-Za-z0-9][\"'](?: ?[+.&\\])?\n[ \t]{0,24}(?:[+.&] ?)?[\"'][A-Za-z0-9+/_=-]{8}"
