@@ -8,6 +8,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from tests.gateway import canary
 from tests.gateway.running import ECHO, PLAIN, Gate, running
@@ -105,11 +108,6 @@ def test_a_clients_own_signature_is_refused(pair: tuple[Gate, Running]) -> None:
 
 def test_signed_with_the_gateways_credentials(pair: tuple[Gate, Running]) -> None:
     """What is sent is signed: the signature is over the disguised body, and the client's own is gone."""
-    pytest.importorskip("botocore")
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
     gate, aws = pair
     aws.play(ECHO)
     secret = canary.access_key()
