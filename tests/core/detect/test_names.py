@@ -136,3 +136,16 @@ def test_without_hyperscan_the_same_is_found():
     slow = Names(dictionary._replace(database=b""))
     assert slow.add(text, ()) == Names(dictionary).add(text, ())
     assert len(slow.add(text, ())) == 4
+
+
+def test_names_that_begin_alike_are_told_apart() -> None:
+    """Two words are looked for in the first stage; the rest, and other joints in it, by each name's own pattern."""
+    names = Names(compile_names(["Order Service Europe", "Order Service", "Order Service Asia", "Grün Werk"]))
+    text = "order_service.europe orderServiceAsia ORDER-SERVICE order.service-europe grün_werk reorderservice"
+    assert [text[match.start : match.end] for match in names.add(text, ())] == [
+        "order_service.europe",
+        "orderServiceAsia",
+        "ORDER-SERVICE",
+        "order.service-europe",
+        "grün_werk",
+    ]
