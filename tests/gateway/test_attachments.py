@@ -16,7 +16,8 @@ from poundlock.core.model import Context, Destination, Principal, ScopeKey
 from poundlock.core.pipeline import inspect
 from poundlock.gateway.attachments import IMAGE, Attachments
 from poundlock.ports import ReadDocument
-from poundlock.wire import registry
+from poundlock.wire import attachments, registry
+from poundlock.wire.passages import Passages
 from tests.adapters.test_documents import parts, pdf
 from tests.gateway import canary
 from tests.gateway.dialects import ANTHROPIC
@@ -225,3 +226,21 @@ def test_a_running_gateway_reads_files(workers, tmp_path):
         assert token in answer.body.decode()
         sent = gate.mock.requests()[-1].json()
         assert given("anthropic", sent)["source"]["data"].startswith("--- page 1 ---\nkey QZ_AWS")
+
+
+def test_a_conversation_that_comes_again_is_asked_once():
+    """Passages without files are remembered as such; those with files give them each time."""
+    wire, route = registry.resolve("POST", *WAYS["anthropic"])
+    passages = Passages(1 << 22)
+    turns = []
+    for number in range(40):
+        content = [{"type": "text", "text": f"turn {number} " + "word " * 300}]
+        if number == 7:
+            content.append(part("anthropic", pdf("x")))
+        turns += [{"role": "user", "content": content}, {"role": "assistant", "content": "well"}]
+        data = json.dumps({"model": "m", "messages": [*turns, {"role": "user", "content": "?"}]}).encode()
+        body = wire.decode_request(route, data, {}, passages.shelf("ada"))
+        found = attachments.find(body.document)
+        assert [body.document.segments[each.segment].path[1] for each in found] == [14] * (number >= 7)
+    assert any(passage.answers.get(attachments.ASKED) is False for _, passage in body.document.passages)
+    assert any(passage.answers.get(attachments.ASKED) for _, passage in body.document.passages)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from poundlock.core import passages
 from poundlock.core.model import Segment
 from poundlock.wire.body import parse, write
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from poundlock.wire.base import Body
 
 Path = tuple[str | int, ...]
+ASKED = "holds a file"
 HEAD = 8192
 """Bytes by which a file is recognised."""
 _URLSAFE = str.maketrans("-_", "+/")
@@ -64,12 +66,18 @@ class Text(NamedTuple):
 
 def find(document: Document) -> tuple[Attachment, ...]:
     """Give the files of a document that are sent in it as base64, where a text can take their place."""
+    if not passages.some(document, ASKED, _holds):
+        return ()
     out = []
     for index, segment in enumerate(document.segments):
-        if segment.opaque and _place(segment.path):
+        if _holds(segment):
             head, comma, data = segment.text.partition(",")
             out.append(Attachment(index, data if comma and head.startswith("data:") else segment.text))
     return tuple(out)
+
+
+def _holds(segment: Segment) -> bool:
+    return segment.opaque and bool(_place(segment.path))
 
 
 class Attached:
