@@ -19,7 +19,7 @@ from poundlock.adapters import credentials
 from poundlock.adapters.sqlite import ProofFile, Questions, SqliteStore
 from poundlock.adapters.sqlite.writer import Writer
 from poundlock.cli.main import main
-from poundlock.core import conversation, pipeline, restorers, stream, surrogates
+from poundlock.core import conversation, pipeline, restorers, ruling, stream, surrogates
 from poundlock.core.conversation import KnownValues
 from poundlock.core.detect import views
 from poundlock.core.errors import ConfigFault, Fault
@@ -284,6 +284,32 @@ def refuses_what_was_read() -> None:
         return tuple(typed), group_of
 
     pipeline.classify.groups = patched
+
+
+@mutant
+def forgets_the_move() -> None:
+    """Promise 4: that a conversation was moved to a model inside the boundary is forgotten."""
+    through = ruling._through
+
+    def patched(policies: Any, facts: Any, context: Any, *rest: Any) -> Any:
+        kept = tuple(label for label in context.labels if label != ruling.LOCAL)
+        fields = {name: getattr(context, name) for name in context.__struct_fields__} | {"labels": kept}
+        return through(policies, facts, type(context)(**fields), *rest)
+
+    ruling._through = patched
+
+
+@mutant
+def asks_nobody() -> None:
+    """Promise 6: what needs a person's consent is taken for admitted."""
+    settle = ruling.approvals.settle
+
+    def patched(*given: Any) -> Any:
+        settled = settle(*given)
+        waits = settled.rung is Rung.SEND_APPROVED
+        return settled._replace(rung=Rung.SEND_DISGUISED) if waits else settled
+
+    ruling.approvals.settle = patched
 
 
 @mutant

@@ -55,7 +55,7 @@ ME = getpass.getuser()
 
 
 @contextlib.contextmanager
-def gated(folder: Path, more: str = "", *, wait: int = 90, local: str = "", top: str = "") -> Iterator[Gate]:
+def gated(folder: Path, more: str = "", *, wait: int = 90, local: str = "", mutant: str = "") -> Iterator[Gate]:
     """Run a gateway with the policies above; `local` is the URL of a model inside the boundary."""
     folder.mkdir(exist_ok=True)
     (folder / "asks.cedar").write_text(POLICY)
@@ -64,7 +64,7 @@ def gated(folder: Path, more: str = "", *, wait: int = 90, local: str = "", top:
     if local:
         settings.append('[local]\nprovider = "inside"\nmodels = { "some-*" = "small-1" }')
         settings.append(f'[providers.inside]\nupstream = "{local}"\nlocal = true')
-    with running(folder / "run", "\n".join(settings), top=top) as gate:
+    with running(folder / "run", "\n".join(settings), mutant=mutant) as gate:
         gate.mock.play(PLAIN)
         yield gate
 
@@ -278,6 +278,19 @@ def test_break_glass(tmp_path: Path) -> None:
         ]
 
 
+def stays_inside(gate: Gate, dialect: Dialect, talk: list[str]) -> None:
+    """Fail unless a conversation that was moved goes on inside, whatever is asked."""
+    later = gate.ask(dialect, dialect.body(*talk, "And what is a gate?"))
+    assert later.headers["x-poundlock-rung"] == "sendLocal"
+    assert gate.record(later.id)["decision"]["reasons"][0] == "stays-local"
+
+
+def is_refused_in_vain(gate: Gate, dialect: Dialect, body: dict[str, Any]) -> None:
+    """Fail unless a question that nobody answers is refused and nothing is sent."""
+    assert gate.ask(dialect, body).status == 400
+    assert gate.sent() == []
+
+
 @pytest.mark.parametrize("dialect", DIALECTS, ids=[dialect.name for dialect in DIALECTS])
 def test_moved_inside_and_staying_there(tmp_path: Path, dialect: Dialect) -> None:
     """What may only stay inside goes there with its own model's name, and so do later turns, after a restart, too."""
@@ -296,9 +309,7 @@ def test_moved_inside_and_staying_there(tmp_path: Path, dialect: Dialect) -> Non
         assert (record["destination"]["name"], record["destination"]["local"]) == ("inside", True)
         gate.restart()
         # Compacted: what led there is gone, and the conversation stays there all the same.
-        later = gate.ask(dialect, dialect.body(*talk, "And what is a gate?"))
-        assert later.headers["x-poundlock-rung"] == "sendLocal"
-        assert gate.record(later.id)["decision"]["reasons"][0] == "stays-local"
+        stays_inside(gate, dialect, talk)
         assert len(gate.sent()) == 1
         # Another conversation is free.
         assert gate.ask(dialect, dialect.body("What is a weir?")).headers["x-poundlock-rung"] == "send"
@@ -316,8 +327,26 @@ def test_what_was_moved_inside_is_not_sent_out_when_the_inside_is_gone(tmp_path:
         talk = [*body["messages"], {"role": "assistant", "content": "Well."}, "And what is a lock?"]
         refused = gate.ask(ANTHROPIC, ANTHROPIC.body(*talk))
         assert refused.status == 400
-        assert b"stays there" not in refused.body or b"none can take it" in refused.body
+        assert gate.record(refused.id)["decision"]["reasons"][0] == "local-unavailable"
         assert gate.sent() == []
+
+
+def test_leaves_the_inside_mutant(tmp_path: Path) -> None:
+    """A gateway that forgets that a conversation was moved is caught."""
+    with (
+        provider(tmp_path / "inside", PLAIN) as inside,
+        gated(tmp_path, local=inside.url, mutant="forgets_the_move") as gate,
+    ):
+        talk = ["What is a lock?", "Well."]
+        assert gate.ask(ANTHROPIC, ANTHROPIC.body(*talk, f"Why is {canary.access_key()} refused?")).status == 200
+        with pytest.raises(AssertionError):
+            stays_inside(gate, ANTHROPIC, talk)
+
+
+def test_asks_nobody_mutant(tmp_path: Path) -> None:
+    """A gateway that takes every question for answered is caught."""
+    with gated(tmp_path, wait=1, mutant="asks_nobody") as gate, pytest.raises(AssertionError):
+        is_refused_in_vain(gate, ANTHROPIC, letter(ANTHROPIC, stream=False)[1])
 
 
 @contextlib.contextmanager
