@@ -242,5 +242,6 @@ def test_a_conversation_that_comes_again_is_asked_once():
         body = wire.decode_request(route, data, {}, passages.shelf("ada"))
         found = attachments.find(body.document)
         assert [body.document.segments[each.segment].path[1] for each in found] == [14] * (number >= 7)
-    assert any(passage.answers.get(attachments.ASKED) is False for _, passage in body.document.passages)
-    assert any(passage.answers.get(attachments.ASKED) for _, passage in body.document.passages)
+        if number == 6:
+            answers = {passage.answers.get(attachments.ASKED) for _, passage in body.document.passages}
+            assert answers == {False}
