@@ -1,11 +1,11 @@
-"""CPU a relayed request: a bare relay, Poundlock with inspection on, and LiteLLM's proxy merely relaying.
+"""CPU a relayed request: a bare relay, Poundlock with inspection on, LiteLLM's proxy and Portkey's gateway relaying.
 
-    python bench/relay.py [--requests 250] [--size 200000] [--events 100] [--only bare,poundlock,litellm] [--pace 0]
+    python bench/relay.py [--requests 250] [--size 200000] [--events 100] [--pace 0] [--only bare,poundlock,portkey]
 
 Each gateway runs with one worker before the same loopback provider, and gets the same requests from the same client.
-What is counted is the CPU (user and system) of the gateway's process tree. Two kinds of traffic: `new`,
-where every request is text that was never seen, and `turns`, where a conversation is resent with 2 kB added, as
-agents do. LiteLLM is installed from PyPI into a cache folder on first use.
+What is counted is the CPU (user and system) of the gateway's process tree. Two kinds of traffic: `new`, where every
+request is text that was never seen, and `turns`, where a conversation is resent with 2 kB added, as agents do. LiteLLM
+(PyPI) and Portkey's gateway (npm) are installed into a cache folder on first use.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ LAST = {"anthropic": b"message_stop", "openai": b"[DONE]"}
 """What the last event of a stream holds."""
 KEY = "sk-" + secrets.token_hex(32)
 """The client's key: LiteLLM wants one of its own, the others hand it on."""
+EXTRA: dict[int, str] = {}
+"""Header lines that the gateway at a port wants."""
 WORDS = (  # noqa: SIM905 (sixty lines otherwise)
     "def return class import self value index result request response buffer table order line field count "
     "total please look at this function and tell me why the test fails when the list is empty or has one "
@@ -140,7 +142,7 @@ async def send(port: int, route: str, payloads: Iterator[bytes], at_a_time: int,
             writer.write(
                 f"POST {route} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 f"anthropic-version: 2023-06-01\r\nx-api-key: {KEY}\r\nAuthorization: Bearer {KEY}\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n".encode()
+                f"{EXTRA.get(port, '')}Content-Length: {len(body)}\r\n\r\n".encode()
             )
             writer.write(body)
             head = await reader.readuntil(b"\r\n\r\n")
@@ -244,7 +246,31 @@ def litellm(folder: Path, port: int, upstream: str) -> list[str]:
     return [str(venv / "bin" / "litellm"), *arguments]
 
 
-GATEWAYS: dict[str, Callable[[Path, int, str], list[str]]] = {"bare": bare, "poundlock": poundlock, "litellm": litellm}
+def portkey(folder: Path, port: int, upstream: str) -> list[str]:
+    """Install Portkey's gateway if it is not there and give its command; where it sends to is said in headers."""
+    home = CACHE / "portkey-gateway"
+    main = home / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    if not main.exists():
+        print(f"installing @portkey-ai/gateway into {home} …", flush=True)
+        home.mkdir(parents=True, exist_ok=True)
+        # Newer servers than this one, which its package would let in, make it fail (Portkey-AI/gateway, issue 1389).
+        wanted = {"dependencies": {"@portkey-ai/gateway": "1.15.2"}, "overrides": {"@hono/node-server": "1.3.3"}}
+        (home / "package.json").write_text(json.dumps({"private": True, **wanted}))
+        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=home, check=True)
+    provider = "anthropic" if "anthropic" in folder.name else "openai"
+    EXTRA[port] = f"x-portkey-provider: {provider}\r\nx-portkey-custom-host: {upstream}/v1\r\n"
+    return ["node", str(main), f"--port={port}", "--headless"]
+
+
+GATEWAYS: dict[str, Callable[[Path, int, str], list[str]]] = {
+    "bare": bare,
+    "poundlock": poundlock,
+    "litellm": litellm,
+    "portkey": portkey,
+}
+
+
+PEERS = ("litellm", "portkey")
 
 
 @contextlib.contextmanager
@@ -253,6 +279,7 @@ def gateway(name: str, provider: str, upstream: str) -> Iterator[tuple[int, int]
     with tempfile.TemporaryDirectory(prefix=f"{provider}-") as place:
         folder, port = Path(place), free_port()
         env = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "LITELLM_MASTER_KEY": KEY}
+        env["TRUSTED_CUSTOM_HOSTS"] = "127.0.0.1,localhost"  # Portkey sends nowhere else on this machine
         env |= {"XDG_CONFIG_HOME": place, "XDG_STATE_HOME": place}
         with (folder / "log").open("wb") as log:
             command = GATEWAYS[name](folder, port, upstream)
@@ -362,12 +389,13 @@ async def main() -> int:
                     median = sorted(at.took)[len(at.took) // 2] * 1000
                     row = f"{at.best:>8.2f} {ratio:>7} {median:>10.1f} {memory(at.pid):>6.0f}"
                     print(f"{provider:<10} {traffic:<7} {name:<10} {row}", flush=True)
-                if {"bare", "poundlock", "litellm"} <= found.keys():
+                if {"bare", "poundlock"} <= found.keys():
                     ours = found["poundlock"].best
-                    print(
-                        f"{provider} {traffic}: Poundlock takes {ours / bare:.1f} x bare; "
-                        f"LiteLLM takes {found['litellm'].best / ours:.1f} x Poundlock."
-                    )
+                    others = [
+                        f"{name} takes {found[name].best / ours:.1f} x Poundlock" for name in found if name in PEERS
+                    ]
+                    said = "; ".join([f"Poundlock takes {ours / bare:.1f} x bare", *others])
+                    print(f"{provider} {traffic}: {said}.", flush=True)
     server.close()
     return 1 if failed else 0
 
