@@ -105,6 +105,10 @@ class Detector:
         found = tuple(self._match(span) for span in self._paired(self._settle(spans))) if spans else ()
         return self._names.add(text, found, families) if self._names else found
 
+    def first_stage(self, text: str) -> list[tuple[int, int]]:
+        """Give the places that a second look is for, as (end, trigger): what benchmarks tell apart."""
+        return self._source.scan(text)
+
     def _paired(self, spans: list[Span]) -> list[Span]:
         """Raise the confidence of two different secrets of one vendor that stand close to each other: a pair."""
         vendors, rules = self._vendors, self.rules
