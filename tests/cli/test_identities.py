@@ -246,3 +246,22 @@ def test_a_repository_is_known_by_its_remote(tmp_path):
     (tmp_path / "a" / ".git" / "config").write_text('[remote "origin"]\n\turl = git@github.com:northwind/orders.git\n')
     assert errand.repository(tmp_path / "a" / "b") == "github.com/northwind/orders"
     assert errand.repository(tmp_path) in {"", errand.repository(tmp_path.parent)}
+
+
+def test_every_change_can_be_explained(type_, config):
+    """By the tool's or the task's id: who changed what, and why."""
+    type_("tools", "add", "ci", "--owner", "eve", "--state", "active")
+    type_("tools", "set", "ci", "--privilege", "holds")
+    type_("revoke", "ci", "--reason", "leaked")
+    code, said = type_("explain", "ci")
+    assert code == 0
+    assert "  tool      added by " in said
+    assert "  from      drafts\n  to        holds\n" in said
+    assert "  revoked   tool by " in said
+    assert "  because   leaked\n" in said
+    with errand.opened(places.read_settings(config), tool="t", program="t") as opened:
+        pass
+    code, said = type_("explain", opened.task)
+    assert "  task      issued by " in said
+    assert "  scopes    send, mcp\n" in said
+    assert "  because   the tool has ended\n" in said

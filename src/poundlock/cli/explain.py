@@ -71,6 +71,7 @@ def exchange(record: Record, words: Mapping[str, str]) -> str:
     lines = [
         f"{record.id}  {_time(record.at)}  record {record.seq}",
         f"  who       {principal['human']} with {principal['tool']}{claimed}, known by {principal['authenticated']}",
+        *_surroundings(principal),
         f"  where to  {destination['vendor']} ({destination['plan']}) {destination['model']} as {destination['name']}",
         (
             f"  what      {body['provider']} {body['operation']}, {body['sizes']['segments']} segments, "
@@ -169,7 +170,37 @@ _STEPS = {
     "scope": "scope",
     "state": "now",
 }
+
+
+def _surroundings(principal: Mapping[str, Any]) -> list[str]:
+    """Give what more is known of who acted: the task, the tools that acted for one another, the process."""
+    lines = [f"  task      {principal['task']} (poundlock tasks {principal['task']})"] if principal["task"] else []
+    lines += [f"  chain     {' > '.join(principal['chain'])}"] if len(principal.get("chain", ())) > 1 else []
+    lines += [f"  process   {principal['process']} (claimed)"] if principal.get("process") else []
+    return lines
+
+
+def identity(record: Record) -> str:
+    """Give the text about a change of the register, a task, or a revocation."""
+    body = record.body
+    said = " ".join(str(body[name]) for name in ("event", "what") if body.get(name))
+    lines = [f"{record.id}  {_time(record.at)}  record {record.seq}", f"  {record.kind:<9} {said} by {body['by']}"]
+    lines += [
+        f"  {name:<9} {', '.join(value) if isinstance(value, list) else value}"
+        for name in ("tool", "owner", "human", "task", "chain", "scopes", "max_tier", "state", "subject", "from", "to")
+        if (value := body.get(name))
+    ]
+    lines += [f"  because   {body['why']}"] if body.get("why") else []
+    return "\n".join(lines) + "\n"
+
+
 _TELL = {
+    "task": identity,
+    "tool": identity,
+    "privilege": identity,
+    "revoked": identity,
+    "lifted": identity,
+    "login": identity,
     "answer": answer,
     "asked": approval,
     "waited": approval,
