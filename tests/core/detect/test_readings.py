@@ -95,3 +95,17 @@ def test_a_scheme_is_no_part_of_an_escaped_header(detector: Detector) -> None:
 def test_what_only_speaks_of_a_secret_is_none(detector: Detector, text: str) -> None:
     """Names of things about secrets, references, digests and code stay quiet."""
     assert detector.detect(text, families=frozenset({"secret"})) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "taps = firwin(ntaps, pass_zero='lowpass')",
+        "pw : rational number",
+        '"clientRequestToken": "1d2129a1-3d38-460a-9756-e5b91fddb951"',
+        "pass_through_mode2: on",
+    ],
+)
+def test_code_that_only_sounds_like_a_secret(detector: Detector, text: str) -> None:
+    """Filters that pass, parameters with types and idempotency tokens are no secrets."""
+    assert detector.detect(text, families=frozenset({"secret"})) == ()

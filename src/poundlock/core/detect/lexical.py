@@ -46,7 +46,7 @@ STRONG = Expression(
     r"passw(?:or)?d|passwd|passphrase|passcode|pwd|kennwort|passwort|contrase[nñ]a|mot[ _]de[ _]passe|mdp|senha"
     r"|wachtwoord"
     r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by"
-    r"|(?:^|[^a-z])p(?:ass|w)(?:$|[^a-z])|psk|wpa[-_2]|requirepass"
+    r"|(?:^|[^a-z])p(?:ass|w)[_0-9]{0,2}$|[a-z](?-i:Pass|Pw)$|psk|wpa[-_2]|requirepass"
     r"|masterauth|(?:store|key)pass$",
     re.IGNORECASE,
 )
@@ -207,6 +207,8 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
             return 0.0
         if bare.endswith(("&quot", "&amp", "&gt")):
             return 0.0
+        if letters and not figures and reading.connector.startswith(" :"):
+            return 0.0  # `name : type`, as documentation of parameters has it
         if letters and value.endswith(("Key", "Token", "Secret", "Password")):
             return 0.0
         if letters and not figures and (reading.how != "prose" or bits < 4.4) and not _turning(bare):

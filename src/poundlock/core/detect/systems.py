@@ -25,7 +25,7 @@ PLAIN = frozenset(
     minikube docker desktop kind rancher mybucket myaccount myproject mycluster mydb examplebucket yourbucket x
     y one two source target destination dest src input output local localhost node worker master primary replica
     backend frontend redis postgres mysql mongo kafka rabbitmq nginx elasticsearch zookeeper broker proxy
-    gateway client
+    gateway client role policy admin user exec execution basic readonly lambda function profile group team
     """.split()  # noqa: SIM905 (words read better than quotes)
 )
 """Words of documentation: a name made of these alone says nothing about anybody."""
