@@ -36,6 +36,7 @@ from poundlock.gateway.mcp_session import Session
 from poundlock.gateway.snapshot import Snapshots
 from poundlock.gateway.sockets import SocketExchange
 from poundlock.gateway.vouching import Vouchers
+from poundlock.gateway.ways import asked
 from poundlock.wire.passages import Passages
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ class McpLine:
 
     async def caller(self, request: Request) -> Principal:
         """Say who calls. Raises: `ClientFault`."""
-        principal = await self.identity.authenticate(request.token, request.header_map, request.peer)
+        principal = await self.identity.authenticate(request.token, request.header_map, request.peer, asked(request))
         if principal is None:
             raise ClientFault(
                 "Poundlock does not know this caller.",
