@@ -199,3 +199,31 @@ def test_a_provider_that_no_variable_leads_is_intercepted(place):
     program.chmod(0o700)
     done = poundlock(home, "run", "--quiet", "--config", str(path), "--", str(program))
     assert done.stdout == "http://127.0.0.1: http://poundlock:pl_ 127.0.0.1,localhost,::1\n", done
+
+
+def test_a_tool_that_lacks_what_it_needs_is_told(place):
+    """Copilot CLI without a key of one's own would speak to a service that is not inspected."""
+    home, _mock, path = place
+    program = home / "copilot"
+    program.write_text("#!/bin/sh\necho started\n")
+    program.chmod(0o700)
+    done = poundlock(home, "run", "--config", str(path), "--", str(program))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "COPILOT_PROVIDER_API_KEY" in done.stderr
+
+
+def test_claude_code_gets_its_place_by_a_file(place):
+    """Settings of a repository would go before the environment; the file is gone after the run."""
+    home, _mock, path = place
+    program = home / "claude"
+    program.write_text('#!/bin/sh\necho "$1 $2"\ncat "$2"\n')
+    program.chmod(0o700)
+    done = poundlock(home, "run", "--quiet", "--config", str(path), "--", str(program), "-p", "hello")
+    first, *rest = done.stdout.splitlines()
+    flag, file = first.split()
+    given = json.loads("".join(rest))["env"]
+    assert flag == "--settings"
+    assert not Path(file).exists()
+    assert set(given) == {"ANTHROPIC_BASE_URL", "ANTHROPIC_BEDROCK_BASE_URL"}
+    assert given["ANTHROPIC_BASE_URL"].partition("/t/")[2].startswith("pl_")
+    assert "pl_" not in first

@@ -173,6 +173,27 @@ def test_reads_and_writes_true_values(
     _note(agent, way)
 
 
+@pytest.mark.parametrize("whose", ["repository", "user"])
+def test_claude_code_is_not_led_away_by_settings(
+    bench: Bench, client: Callable[[str], None], tmp_path: Path, whose: str
+) -> None:
+    """Settings that name another place go before the environment, but not before what `run` adds."""
+    if STRAIGHT:
+        pytest.skip("there is no gateway that would lead it")
+    client("claude-code")
+    client("node22")
+    bench.provider.play({"turns": [{"blocks": [{"text": "Here."}]}]})
+    machine = Machine(bench, agents.AGENTS[0])
+    place = (bench.project if whose == "repository" else bench.home) / ".claude" / "settings.json"
+    place.parent.mkdir()
+    place.write_text(json.dumps({"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}}))
+
+    done = machine.ask("run", tmp_path)
+
+    assert (done.returncode, done.stdout.strip()) == (0, "Here."), done
+    assert bench.provider.requests("/v1/messages")
+
+
 def _note(agent: Agent, way: str) -> None:
     place = os.environ.get("POUNDLOCK_CLIENT_RESULTS")
     if place:

@@ -48,6 +48,13 @@ class Write(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     given: str = ""
 
 
+class Needs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Variables of which a tool must have one, and what is so where it has none."""
+
+    any: tuple[str, ...]
+    why: str
+
+
 class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One tool; see the head of `clients.toml` for its fields."""
 
@@ -55,6 +62,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     title: str
     programs: tuple[str, ...]
     guide: str
+    needs: Needs | None = None
     env: dict[str, str] = {}
     arguments: tuple[str, ...] = ()
     files: dict[str, str] = {}

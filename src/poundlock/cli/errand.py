@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 
 RENEW = 180
 """Seconds from one renewal to the next: a task that is not renewed for ten minutes ends."""
-OWN: dict[str, tuple[str, ...]] = {"copilot": ("github",), "github-copilot": ("github",)}
-"""Groups of credentials that are a tool's own login."""
+OWN: dict[str, tuple[str, ...]] = {
+    "copilot": ("github",),
+    "github-copilot": ("github",),
+    "copilot-cli": ("github", "COPILOT_PROVIDER_API_KEY", "COPILOT_PROVIDER_BEARER_TOKEN"),
+}
+"""Credentials, or groups of them, that are a tool's own login."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9._@+/-]+")
 
 

@@ -154,6 +154,8 @@ def _by_table(
     client: Client, command: list[str], base: str, settings: Settings, env: dict[str, str], stack: contextlib.ExitStack
 ) -> list[str]:
     """Give the command as the table has it for this tool; its variables and files are made."""
+    if client.needs and not any(env.get(name) for name in client.needs.any):
+        raise ConfigFault(client.needs.why, advice=f"Set {client.needs.any[0]}; see docs/how-to/{client.guide}.")
     words = clients.words(base, copilot=env.get("COPILOT_PROVIDER_TYPE", ""))
     for name, value in client.env.items():
         place = clients.filled(value, words)
@@ -168,7 +170,7 @@ def _by_table(
     if client.files:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="poundlock-")))
         for name, text in client.files.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).write_text(clients.filled(text, words), encoding="utf-8")
             words[name] = str(folder / name)
     return [command[0], *(clients.filled(word, words) for word in client.arguments), *command[1:]]
 
