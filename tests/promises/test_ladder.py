@@ -26,6 +26,7 @@ from poundlock.adapters.credentials import Credentials
 from poundlock.cli.process import healthy
 from tests.gateway import canary
 from tests.gateway.dialects import ANTHROPIC, DIALECTS, Dialect
+from tests.gateway.messages import Client
 from tests.gateway.running import PLAIN, ROOT, SURROGATE, Gate, running, until
 from tests.provider.running import provider
 
@@ -461,3 +462,20 @@ def test_rollout_and_sandbox(tmp_path: Path) -> None:
         assert guarded.headers["x-poundlock-environment"] == "sandbox/demo"
         assert gate.record(guarded.id)["environment"] == "sandbox/demo"
         assert gate.ask(ANTHROPIC, body, joan).status == 400
+
+
+def test_over_a_websocket(tmp_path: Path) -> None:
+    """A message is not held, since nobody would notice that its client goes: it gets the id, and a yes admits it."""
+    with gated(tmp_path) as gate:
+        client = Client(gate.port, headers=gate.credential("ada"))
+        text = f"Write to {canary.email()} about the delay."
+        asked = [{"role": "user", "content": [{"type": "input_text", "text": text}]}]
+        before = time.monotonic()
+        refused = client.ask(input=asked)[-1]
+        assert time.monotonic() - before < 30
+        question = waiting(gate)
+        assert (refused["type"], question["id"] in json.dumps(refused)) == ("error", True)
+        assert [seen for seen in gate.mock.requests() if seen.method == "MESSAGE"] == []
+        assert gate.command("approve", question["id"], "--yes")[0] == 0
+        assert client.ask(input=asked)[-1]["type"] == "response.completed"
+        client.close()

@@ -153,12 +153,14 @@ class Desk:
     ) -> None:
         """Wait for the answer. `signs` begins the answer where it must, and gives what keeps its stream alive.
 
+        Without `respond` nobody would notice that the client goes away, so it is told the id at once.
+
         Raises: `Unanswered` when it was no, or when there was none in time.
         """
         loop = asyncio.get_running_loop()
         # Nobody answered while another exchange waited: this one is a retry, and a tool may send many of them.
         told = any(each.state == "told" for each in approval.waits)
-        until = loop.time() + (0.0 if told else self._settings.wait_seconds)
+        until = loop.time() + (0.0 if told or respond is None else self._settings.wait_seconds)
         quiet = max(self._settings.quiet_seconds, 0.25)
         sign = loop.time() + quiet
         try:

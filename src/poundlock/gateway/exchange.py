@@ -281,6 +281,8 @@ class Exchange(Ways):
     async def _admitted(self, judged: Judged, way: Way, respond: Respond | None, held: Held) -> None:
         """Hold the exchange until a person admits it, with signs of life for a client that waits for a stream.
 
+        A message of a WebSocket (no `respond`) is not held, but refused with the approval's id.
+
         Raises: `Unanswered`; what was typed is then taken for refused, and the conversation can go on without it.
         """
         verdict, context, key = judged.verdict, judged.context, judged.key
