@@ -33,7 +33,13 @@ def test_every_request_is_read() -> None:
     """The texts of all requests are segments, each with its place; a name that could be anything is one, too."""
     document = decoded(BATCH).document
 
-    assert [segment.text for segment in document.segments] == ["First.", "a-long-name-of-one", "Be kind.", "Second.", "b"]
+    assert [segment.text for segment in document.segments] == [
+        "First.",
+        "a-long-name-of-one",
+        "Be kind.",
+        "Second.",
+        "b",
+    ]
     assert by_text(document, "Second.").path == ("requests", 1, "params", "messages", 0, "content")
     assert by_text(document, "Second.").origin == "typed"
     assert (document.stored, document.model) == (True, "claude-sonnet-4-6")
