@@ -39,7 +39,9 @@ def test_every_line_of_the_template_can_be_taken_in_use():
     text = "\n".join(lines).replace("upstream = required", 'upstream = "https://api.example.com"')
     text = text.replace('= "required"', '= "https://api.example.com"')
     text = text.replace("claims = required", 'claims = { sub = "spiffe://corp.example/*" }')
-    text = text.replace("tool = required", 'tool = "ci"')
+    text = text.replace("tool = required", 'tool = "ci"').replace("mode = required", 'mode = "monitor"')
+    text = text.replace("name = required", 'name = "n"')
+    text = text.replace("until = required\npeople = []", 'until = "2100-12-31"\npeople = ["ada"]')
     settings = config.load(text)
     assert settings.providers["NAME"].upstream == "https://api.example.com"
     assert settings.gateway == config.Gateway()

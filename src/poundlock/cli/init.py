@@ -197,6 +197,8 @@ def template() -> str:
         head, _, key = name.rpartition(".")
         if head != table:
             table = head
-            lines += ["", f"# [{table}]"]
+            # A table of which there may be several has two brackets.
+            several = getattr(config.Settings(), table, None) == ()
+            lines += ["", f"# [[{table}]]" if several else f"# [{table}]"]
         lines += [f"# {description}  ({kind})", f"# {key} = {default}"]
     return "\n".join(lines) + "\n"
