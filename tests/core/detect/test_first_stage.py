@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,3 +117,16 @@ def test_a_table_is_found_by_its_shape(detector: Detector, mark: str, indent: st
     text = "see\n" + "".join(indent + mark.join(row) + "\n" for row in rows)
     found = [match.value for match in detector.detect(text) if match.kind == "pii.passport"]
     assert found == ["X1234567", "X7654321"]
+
+
+def test_a_long_line_about_tokens_costs_no_square(detector: Detector) -> None:
+    """Passing by looks only so far: four times the line costs about four times the time."""
+
+    def spent(count: int) -> float:
+        line = ("the token of one and the same " + "word and " * 5) * count
+        begin = time.process_time()
+        assert detector.detect(line) == ()
+        return time.process_time() - begin
+
+    spent(100)
+    assert spent(4000) < 12 * min(spent(1000), spent(1000))

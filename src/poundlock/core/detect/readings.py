@@ -127,7 +127,8 @@ BESIDE = Expression(
 # The rest of a line behind a word such as `token` or `key` that can hold no value: no figure, no twelve letters in a
 # row, and nothing that goes on in the next line. Most of what code says about tokens, told in a tenth of a reading.
 # INVARIANT: only behind words that promise less than a password does; under those, letters alone can be one.
-_WORDS = r"(?:[A-Za-z]{0,11}+[^A-Za-z0-9\n])*+[A-Za-z]{0,11}+"
+# INVARIANT: bounded, or a long line of such words would cost the square of its length.
+_WORDS = r"(?:[A-Za-z]{0,11}+[^A-Za-z0-9\n]){0,40}+[A-Za-z]{0,11}+"
 _LAST = r"(?:\n(?!\s{0,20}(?:-\s)?\\{0,3}[\"']?(?:[vV]al|VALUE|content))|\Z)"
 IDLE = Expression(
     rf"[\w.\-]{{0,40}}+(?:(?=[\"'`]{{0,3}}[ ]?[=:.)\]]){_WORDS}(?<=,)\n"
