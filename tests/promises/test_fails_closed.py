@@ -132,7 +132,9 @@ def web_page(gate: Gate) -> None:
     for headers in (
         {"origin": "https://evil.example", "content-type": "text/plain"},
         {"origin": "null", "content-type": "application/json"},
-        {"origin": f"http://127.0.0.1:{gate.port}"},
+        {"origin": f"http://127.0.0.1:{gate.port + 1}"},
+        {"origin": f"https://127.0.0.1:{gate.port}"},
+        {"origin": f"http://127.0.0.1:{gate.port}", "host": f"localhost:{gate.port}"},
         {"host": "evil.example"},
         {"host": f"evil.example:{gate.port}"},
         {"host": f"127.0.0.1.evil.example:{gate.port}"},
