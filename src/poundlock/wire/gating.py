@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from poundlock.core.errors import UpstreamFault
 from poundlock.wire import framing
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ class Gated:
 
     def broken(self, error: bytes) -> bytes:
         """Give what was held back, then the error."""
-        return self._codec.feed(self._stage.finish()) + self._codec.broken(error)
+        try:
+            rest = self._codec.feed(self._stage.finish())
+        except UpstreamFault:  # what was held back is what broke the answer: an event that is too long
+            rest = b""
+        return rest + self._codec.broken(error)
 
 
 def gated(codec: StreamCodec, stage: Callable[[Gate], Stage], homeward: Homeward) -> StreamCodec:
