@@ -201,6 +201,7 @@ HOSTILE = {
     "quotes": "'\"" * 500_000,
     "dashes": "-----BEGIN PRIVATE KEY-----" * 37_000,
     "akia": "AKIA" * 250_000,
+    "cookies": "Cookie: a=b; c=d; " * 55_000,
     "base64 of base64": base64.b64encode(base64.b64encode(b"password: abc " * 40_000)).decode()[:1_000_000],
     "escapes": "\\u0041" * 166_666,
     "percent": "%3D" * 333_333,
