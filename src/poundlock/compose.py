@@ -111,7 +111,7 @@ def callers(settings: Settings, folder: Path, master: keys.Keys, store: SqliteSt
         register=lambda patience: Questions(store.path, patience=patience),
         signatures=lambda: _tokens().Tokens(master.tokens),
         proofs=ProofFile(folder / "proofs.db"),
-        processes=LocalProcesses(),
+        processes=LocalProcesses() if settings.identity.processes else None,
         clock=clock,
         issuer=issuer(master),
         human=getpass.getuser(),

@@ -160,6 +160,9 @@ class Identity(_Section, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Variables, or groups of them (`aws`, `ssh`, …), that `run` leaves in a tool's environment."),
     ] = ()
+    processes: Annotated[
+        bool, Meta(description="Whether a local caller without a credential is named by its process, on record.")
+    ] = True
     people: People = People()
     workloads: dict[str, Workload] = {}
 

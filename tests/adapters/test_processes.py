@@ -65,6 +65,20 @@ async def test_a_name_can_be_borrowed_but_not_the_hash(listener, tmp_path):
     assert said.startswith("claude sha256:")
 
 
+async def test_every_connection_of_a_process_is_found(listener):
+    """Also of the one that looks, whose own files come and go meanwhile; and the same ports ask once for a while."""
+    processes = LocalProcesses()
+    looked = []
+    real = processes._look
+    processes._look = lambda *ports: looked.append(ports) or real(*ports)
+    for _ in range(5):
+        with socket.create_connection(listener.getsockname()) as made:
+            for _ in range(3):
+                said = await processes.holder(made.getsockname()[1], listener.getsockname()[1])
+                assert said.startswith(Path(sys.executable).resolve().name)
+    assert len(looked) == 5
+
+
 async def test_a_connection_that_nobody_holds(listener):
     """Nothing, and no error."""
     assert await LocalProcesses().holder(1, listener.getsockname()[1]) == ""

@@ -7,16 +7,24 @@ the script. It never reads a command's arguments or environment, which can hold 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import sys
 from collections import OrderedDict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROC = Path("/proc")
 PARENTS = 3
 """How many parents are named."""
 REMEMBERED = 256
+"""Of how many connections it is remembered who holds them."""
+CALLERS = 16
+"""How many processes that called before are looked at first."""
 MOMENT = 5.0
 """Seconds for which a pair of ports is taken for the connection that had it."""
 _LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
@@ -28,8 +36,8 @@ class LocalProcesses:
 
     def __init__(self, proc: Path = PROC) -> None:
         self._proc = proc
-        self._sockets: OrderedDict[str, str] = OrderedDict()
-        self._inodes: OrderedDict[tuple[int, int], tuple[str, float]] = OrderedDict()
+        self._known: OrderedDict[tuple[int, int], tuple[float, str]] = OrderedDict()
+        self._callers: OrderedDict[int, None] = OrderedDict()
         self._hashes: dict[tuple[int, int, int, int], str] = {}
 
     async def holder(self, peer_port: int, own_port: int) -> str:
@@ -37,24 +45,20 @@ class LocalProcesses:
         if sys.platform != "linux":
             return ""
         # The table of sockets costs more to read than all else that a request needs, and a connection is kept for
-        # many requests: for a moment the two ports stand for it.
-        now = asyncio.get_running_loop().time()
-        ports = (peer_port, own_port)
-        inode, at = self._inodes.get(ports, ("", 0.0))
-        if not inode or now - at > MOMENT:
-            inode = self._inode(peer_port, own_port)
-            self._inodes[ports] = (inode, now)
-            if len(self._inodes) > REMEMBERED:
-                self._inodes.popitem(last=False)
-        if not inode:
-            return ""
-        known = self._sockets.get(inode)
-        if known is None:
-            known = await asyncio.to_thread(self._describe, inode)
-            self._sockets[inode] = known
-            if len(self._sockets) > REMEMBERED:
-                self._sockets.popitem(last=False)
-        return known
+        # many requests: for a moment after each the two ports stand for it.
+        now, ports = asyncio.get_running_loop().time(), (peer_port, own_port)
+        at, said = self._known.get(ports, (0.0, ""))
+        if not at or now - at > MOMENT:
+            said = await asyncio.to_thread(self._look, peer_port, own_port)
+        self._known[ports] = (now, said)
+        self._known.move_to_end(ports)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return said
+
+    def _look(self, peer_port: int, own_port: int) -> str:
+        inode = self._inode(peer_port, own_port)
+        return self._describe(inode) if inode else ""
 
     def _inode(self, peer_port: int, own_port: int) -> str:
         """Give the socket of this user whose own port is the peer's and whose peer is us, on the loopback address."""
@@ -79,14 +83,20 @@ class LocalProcesses:
     def _describe(self, inode: str) -> str:
         """Find the process that has the socket open, and describe it."""
         wanted = f"socket:[{inode}]"
-        for folder in self._proc.iterdir():
-            if not folder.name.isdecimal():
-                continue
-            try:
-                if any(os.readlink(entry) == wanted for entry in (folder / "fd").iterdir()):  # noqa: PTH115 (no path)
-                    return self._process(folder)
-            except OSError:
-                continue  # another user's, or just gone
+        try:
+            names = os.listdir(self._proc)  # noqa: PTH208 (names only)
+        except OSError:
+            return ""
+        # Who called before calls again, most likely; then the youngest first.
+        others = sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+        for number in (*reversed(self._callers), *others):
+            found = wanted in _open_files(f"{self._proc}/{number}/fd")
+            if found:
+                self._callers[number] = None
+                self._callers.move_to_end(number)
+                if len(self._callers) > CALLERS:
+                    self._callers.popitem(last=False)
+                return self._process(self._proc / str(number))
         return ""
 
     def _process(self, folder: Path) -> str:
@@ -125,3 +135,14 @@ class LocalProcesses:
         except OSError:
             return ""
         return self._hashes[key]
+
+
+def _open_files(folder: str) -> Iterator[str]:
+    """Yield what a process has open, as far as it may be seen and is not just being closed."""
+    try:
+        entries = os.listdir(folder)  # noqa: PTH208 (names only)
+    except OSError:
+        return  # another user's, or just gone
+    for entry in entries:
+        with contextlib.suppress(OSError):
+            yield os.readlink(f"{folder}/{entry}")  # noqa: PTH115 (no path)

@@ -88,7 +88,7 @@ class Callers:
         register: Callable[[float], Register],
         signatures: Callable[[], Signatures],
         proofs: Proofs,
-        processes: Processes,
+        processes: Processes | None,
         clock: Clock,
         issuer: str,
         human: str,
@@ -165,11 +165,16 @@ class Callers:
             authenticated="loopback",
             state=entry.state if entry else "",
             privilege=entry.privilege if entry else "",
-            process=await self._processes.holder(asked.peer_port, asked.own_port) if asked.peer_port else "",
+            process=await self._process(asked),
         )
         if why is not None:
             raise Refused(why, _about(principal))
         return Admission(principal=principal)
+
+    async def _process(self, asked: Asked) -> str:
+        if self._processes is None or not asked.peer_port:
+            return ""
+        return await self._processes.holder(asked.peer_port, asked.own_port)
 
     async def _of_file(self, credential: Credential, claim: str, digest: str) -> Admission:
         """Let in the holder of a credential of the file."""
