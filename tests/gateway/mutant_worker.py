@@ -31,7 +31,7 @@ from poundlock.gateway.exchange import Exchange, Home
 from poundlock.gateway.snapshot import Snapshots
 from poundlock.ports import Committed
 from poundlock.web import data_plane, requests
-from poundlock.wire import events, framing
+from poundlock.wire import events, framing, passages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -346,6 +346,8 @@ def shares_the_memo() -> None:
 def inspects_all_anew() -> None:
     """Promise 9: nothing is remembered of the last turn."""
     conversation.Memo.get = lambda _self, _key: None  # type: ignore[method-assign]
+    passages.Passages.put = lambda _self, _kept: None  # type: ignore[method-assign]
+    passages.Passages.passed = lambda _self, _name, _past: None  # type: ignore[method-assign]
 
 
 @mutant
