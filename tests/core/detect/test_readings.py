@@ -109,3 +109,17 @@ def test_what_only_speaks_of_a_secret_is_none(detector: Detector, text: str) -> 
 def test_code_that_only_sounds_like_a_secret(detector: Detector, text: str) -> None:
     """Filters that pass, parameters with types and idempotency tokens are no secrets."""
     assert detector.detect(text, families=frozenset({"secret"})) == ()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "data:\n  password: «{=base64:(A-Za-z0-9:13)}»\n",
+        'client_secret="«{a-f0-9:8}-{a-f0-9:4}-4{a-f0-9:3}-a{a-f0-9:3}-{a-f0-9:12}»"',
+        "bindpw «{A-Z:1}{a-z:6}#{1-9:4}»\n",
+    ],
+)
+def test_shapes_that_look_like_something_else(detector: Detector, template: str) -> None:
+    """Padding is no assignment, a UUID under a strong name is a secret, and a setting has its value behind a space."""
+    text, values = templates.example(template, "7")
+    assert [match.value for match in detector.detect(text, families=frozenset({"secret"}))] == list(values)

@@ -22,7 +22,7 @@ PASSWORD, SECRET, WEAK = 3, 2, 1
 
 WORDS = (
     "passw(?:or)?d|passphrase|passcode|passwd|pwd|[-_.\"' \\n{(,;?&$]pass(?:[\"']?[ ]?[=:]|[_-])|[A-Z_-]PASS[=: \"']"
-    "|[_-]p(?:ass|w)[=: \"'\\n\\t\\\\<*%]|(?:store|key)pass[ ]|[ ]pw is "
+    "|[_-]p(?:ass|w)[=: \"'\\n\\t\\\\<*%]|(?:store|key)pass[ ]|(?:bind|root)pw[ :]|[ ]pw is "
     "|[-_.\"' \\n{(,;?&]pw[\"']?[ ]?[=:]|kennwort|passwort|contrase(?:n|\\xc3\\xb1)a|mot[ _]de[ _]passe"
     "|[^a-z]mdp[\"']?[ ]?[=:]|senha"
     "|wachtwoord|l(?:o|\\xc3\\xb6)senord|\\xd0\\xbf\\xd0\\xb0\\xd1\\x80\\xd0\\xbe\\xd0\\xbb\\xd1\\x8c"
@@ -47,7 +47,7 @@ STRONG = Expression(
     r"|wachtwoord"
     r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by"
     r"|(?:^|[^a-z])p(?:ass|w)[_0-9]{0,2}$|[a-z](?-i:Pass|Pw)$|psk|wpa[-_2]|requirepass"
-    r"|masterauth|(?:store|key)pass$",
+    r"|masterauth|(?:store|key)pass$|(?:bind|root)pw$",
     re.IGNORECASE,
 )
 MANY = Expression(r"(?:mot[ _]de[ _]passe|identified by)[\s\"'`*]*$", re.IGNORECASE)
@@ -233,7 +233,7 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
         if reading.how in ("space", "prose") and not reading.quoted and (size < 6 or not (figures or _special(value))):
             return 0.0
         return 0.55 + min(0.35, 0.02 * size + 0.1 * (scoring.classes(value) - 1))
-    if size < 8 or _words_only(bare):
+    if size < 8 or (shape != "uuid" and _words_only(bare)):
         return 0.0
     if level == SECRET:
         if size < 16:

@@ -29,7 +29,7 @@ WORD = rf"{ESCAPED}[\"'][\w.\-]{{1,40}}{ESCAPED}[\"']"
 CONNECT = Expression(
     rf"""(?P<close>(?:\[\w{{0,20}}\])?(?:\\{{0,7}}["'`]|&quot;|&\#34;|%22|\\u0022|%(?=\s?=)|\*{{1,2}}|[\])}}])*)
     (?:
-      (?P<typed>\s?\??:\s?[A-Za-z_][\w.<>\[\]|?]{{0,40}}(?:\s\|\s\w{{1,20}})?\s{{0,3}}=\s{{0,3}}
+      (?P<typed>\s?\??:\s?[A-Za-z_][\w.<>\[\]|?]{{0,40}}(?:\s\|\s\w{{1,20}})?\s{{0,3}}=(?!=)[ \t]{{0,3}}(?=[^\s,;}})\]])
         |\s(?:string|String|NSString)\s{{0,3}}:?=\s{{0,3}})
     # A Terraform variable, a template's parameter, an object with a value: `"db_password" {{ … default = "…"`.
     | (?P<block>[ ]?[=:]?[ ]?\{{{GAP}{{0,24}}

@@ -135,7 +135,7 @@ def made_up(value: str) -> bool:
     low = value.lower()
     if low in WORDS or any(map(low.__contains__, STAND_INS)) or low.startswith(("my-", "my_")):
         return True
-    if not value.isalnum() and TEMPLATE.search(value):
+    if len(value) < 40 and not value.isalnum() and TEMPLATE.search(value):
         return True
     return len(value) >= 8 and len(set(value)) <= 3 + len(value) // 24
 
