@@ -78,6 +78,7 @@ def test_a_scheme_is_no_part_of_an_escaped_header(detector: Detector) -> None:
         "the token 2024-05-01 was issued",
         "password expires in 12 days",
         "passwordEncoder: bcrypt2",
+        '"AuthorizationStrategy": "SMART_ON_FHIR_V1"',
         "PASSWORD_TOO_SHORT = 'Password2Short'",
         'expect(token).toBe("identifier2")',
         "passwordCommand = 'pass show mail2'",

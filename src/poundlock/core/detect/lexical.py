@@ -74,7 +74,7 @@ ABOUT = Expression(
     r"|(?:Hash|Length|Type|Name|Path|File|Url|Uri|Policy|Field|Label|Hint|Error|Prompt|Pattern|Id|Ids|Arn|Ref|Index"
     r"|Expiry"
     r"|Placeholder|Enabled|Required|Count|Limit|Prefix|Class|Text|Message|Validator|Strength|Status|Input|Form|Scope"
-    r"|Mode|Command|Encoder|Store|Service|Factory|Handler|Resolver)$"
+    r"|Mode|Command|Encoder|Strategy|Algorithm|Method|Format|Version|Endpoint|State|Store|Service|Factory|Handler|Resolver)$"
     r"|(?i:public[-_]?key|pubkey|tokeniz|tokenis)|[Nn]ext\w{0,14}[Tt]oken|(?:Key|Token|Password)Auth$"
     r"|(?i:(?:encrypted|wrapped|sealed|hashed)[-_]?(?:password|passwd|key|token|secret|data|value|private[-_]?key)$)"
     r"|(?i:(?:cache|sort|partition|primary|foreign|object|row|dedup|map|i18n|config|lookup|group|restore"
