@@ -25,7 +25,7 @@ from poundlock.adapters.sqlite import ApprovalFile, Identities, ProofFile, Quest
 from poundlock.adapters.upstream import HttpUpstream
 from poundlock.core.audit import key_fingerprint
 from poundlock.core.conversation import Memo
-from poundlock.core.errors import ClientFault
+from poundlock.core.errors import ClientFault, ConfigFault
 from poundlock.core.identity import registry
 from poundlock.core.identity.workloads import Workload
 from poundlock.core.model import Snapshot
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from poundlock.core.mcp import Server
     from poundlock.core.model import Principal
     from poundlock.gateway.http import Request
-    from poundlock.ports import Clock, Identity
+    from poundlock.ports import Broker, Clock, Identity
 
 
 class SystemClock:
@@ -134,7 +134,7 @@ def approval_store(settings: Settings) -> tuple[SqliteStore, ApprovalFile]:
 @contextlib.asynccontextmanager
 async def approvals(settings: Settings) -> AsyncIterator[ApprovalFile]:
     """Open what people are asked for one command. Raises: `Fault`, `ConfigFault`."""
-    async with _opened(settings) as (store, clock):
+    async with opened(settings) as (store, clock):
         known = ApprovalFile(store, clock)
         try:
             yield known
@@ -184,7 +184,7 @@ def _tokens() -> ModuleType:
 @contextlib.asynccontextmanager
 async def identities(settings: Settings) -> AsyncIterator[Identities]:
     """Open the register of tools, tasks and revocations for one command. Raises: `Fault`, `ConfigFault`."""
-    async with _opened(settings) as (store, clock):
+    async with opened(settings) as (store, clock):
         known = Identities(store, clock, by=getpass.getuser())
         try:
             yield known
@@ -193,7 +193,8 @@ async def identities(settings: Settings) -> AsyncIterator[Identities]:
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Clock]]:
+async def opened(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Clock]]:
+    """Open the store for one command. Raises: `Fault`, `ConfigFault`."""
     store, clock = _store(settings)
     await store.open()
     try:

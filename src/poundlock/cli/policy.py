@@ -1,4 +1,4 @@
-"""`poundlock policy`: check, test and show the policies in force.
+"""`poundlock policy`: check, test and show the policies in force; what needs records is in `policy_records`.
 
 It must never change a policy, and never say that all is well when nothing was looked at.
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
+
+from poundlock.cli import policy_records
 
 if TYPE_CHECKING:
     import argparse
@@ -33,11 +35,13 @@ def add_parser(subparsers: Any) -> None:
         action.add_argument("--no-default", action="store_true", help="leave the default pack out")
         action.add_argument("--json", action="store_true", help="print JSON, one object a line")
     show.add_argument("--schema", action="store_true", help="print the schema: all the words that a policy may use")
+    policy_records.add_actions(actions)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one action and give its exit code. Raises `ConfigFault`."""
-    return {"check": _check, "test": _test, "show": _show}[args.action](args)
+    own = {"check": _check, "test": _test, "show": _show}
+    return own.get(args.action, policy_records.run)(args)
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -54,6 +58,8 @@ def _check(args: argparse.Namespace) -> int:
     if not problems:
         row = {"policies": len(policies), "files": list(sources)}
         _say(args, row, f"{len(policies)} policies in {len(sources)} files: no problems.")
+    for problem in () if problems else language.shadowed(policies):
+        _say(args, _problem(problem), f"note: {problem}\n  {problem.advice}")
     return 1 if problems else 0
 
 

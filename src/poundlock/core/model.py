@@ -226,7 +226,8 @@ class Group(Value, frozen=True, kw_only=True):
 class Facts(Value, frozen=True, kw_only=True):
     """All that policy may see of an exchange. `confidence` and scores are integers of 0 to 100: Cedar has no floats.
 
-    `local_model`: a model inside the boundary could take this exchange.
+    `local_model`: a model inside the boundary could take this exchange. `account`: whose the account is that it uses
+    (`organisation`, `personal`, `elsewhere`: not for this repository, `unknown`). `budgets`: those that are used up.
     """
 
     principal: Principal
@@ -244,6 +245,8 @@ class Facts(Value, frozen=True, kw_only=True):
     local_model: bool = False
 
 
+    account: str = "unknown"
+    budgets: tuple[str, ...] = ()
 class Reason(Value, frozen=True, kw_only=True):
     """A policy that determined an answer, with its annotations."""
 
@@ -292,7 +295,8 @@ class Context(Value, frozen=True, kw_only=True):
     `issued`: surrogates of this scope that this conversation already uses, by canonical surrogate text.
     `refused`: fingerprints of newly typed values for which an exchange of this conversation was blocked before.
     `standing`: what people have approved; `local`: a model inside the boundary that could take this exchange. `mode`
-    goes before the snapshot's; policies and rules in `trial` are told of, and not enforced.
+    goes before the snapshot's; policies and rules in `trial` are told of, and not enforced. `account` and `budgets`
+    are as in `Facts`.
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"issued"})
@@ -310,6 +314,8 @@ class Context(Value, frozen=True, kw_only=True):
     trial: frozenset[str] = frozenset()
 
 
+    account: str = "unknown"
+    budgets: tuple[str, ...] = ()
 class Snapshot(Value, frozen=True, kw_only=True):
     """The immutable set that a decision is made with; `digest` names it in every record."""
 

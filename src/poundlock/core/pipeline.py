@@ -14,6 +14,7 @@ import msgspec
 from poundlock.core import classify, conversation, flow, passages, ruling, surrogates, transform
 from poundlock.core.approvals import Needs
 from poundlock.core.model import Decision, Document, Draft, Facts, FindingSummary, Rung, Value
+from poundlock.core.policy import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,6 +91,8 @@ def inspect(
         labels=labels,
         profile=snapshot.profile,
         mode=snapshot.mode,
+        account=context.account,
+        budgets=context.budgets,
     )
     ruled = ruling.rule(document, facts, context, snapshot, findings, newly, key)
     treatments, rung = ruled.treatments, ruled.rung
@@ -206,6 +209,7 @@ def _body(
             "errors": list(decision.errors),
         },
         "snapshot": decision.snapshot,
+        "facts": recorded.rest(facts, context),
         "labels": list(facts.labels),
         "environment": facts.environment,
         "approvals": list(ruled.used),

@@ -107,6 +107,8 @@ class _Facts(_Row, frozen=True, kw_only=True):
 class _Want(_Row, frozen=True, kw_only=True):
     rung: Rung | None = None
     treatments: tuple[Treatment, ...] | None = None
+    account: str = "unknown"
+    budgets: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     restore: bool | None = None
     release: bool | None = None
@@ -239,6 +241,8 @@ def _differences(want: _Want, answer: Answer | CallAnswer) -> list[str]:
     ]
     return found
 
+        account=said.account,
+        budgets=said.budgets,
 
 def _family(kind: str, where: str) -> Family:
     first = kind.partition(".")[0]

@@ -74,6 +74,8 @@ def exchange(facts: Facts) -> list[Tree]:
         "localModel": facts.local_model,
     }
     row = {"uid": _EXCHANGE, "attrs": attributes, "parents": []}
+        "account": facts.account,
+        "budgets": list(facts.budgets),
     return [*_acting(facts.principal), _tool(facts.principal), _going(facts.destination), row]
 
 

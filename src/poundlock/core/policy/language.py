@@ -299,3 +299,68 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
         if plain:
             yield text.count("\n", 0, end - len(plain)) + 1, statement
         start = end
+
+
+def shadowed(policies: tuple[Policy, ...]) -> tuple[Problem, ...]:
+    """Tell of policies that change no answer: another one of the same effect applies wherever they do.
+
+    It is seen where the other's head is as wide and its conditions are among theirs. What another file makes
+    superfluous in the first file is no problem of either: joining the pack is how it is tightened.
+    """
+    found: list[Problem] = []
+    asked = [(policy, _conditions(policy)) for policy in policies]
+    for index, (policy, conditions) in enumerate(asked):
+        for other, wider in asked:
+            if (
+                other is policy
+                or (other.effect != policy.effect or not policy.actions <= other.actions or not wider <= conditions)
+                or (policy.file != other.file and policy.file == policies[0].file)
+                or not all(_covers(other.tree[part], policy.tree[part]) for part in ("principal", "resource"))
+            ):
+                continue
+            if wider == conditions and policy.actions == other.actions and asked.index((other, wider)) > index:
+                continue  # of two that are equal, the later one is told of
+            found.append(
+                Problem(
+                    file=policy.file,
+                    line=policy.line,
+                    policy=policy.id,
+                    what=f"it changes no answer: {other.id} ({other.file}:{other.line}) applies wherever it does",
+                    advice="Delete it, or keep it for its reason and advice alone.",
+                )
+            )
+            break
+    return tuple(found)
+
+
+def statement(text: str, line: int) -> str:
+    """Give the text of the policy whose first word stands on a line (1 is the first), or nothing."""
+    return next((re.sub(r"^(?:\s+|//[^\n]*(?:\n|$))*", "", piece) for at, piece in _statements(text) if at == line), "")
+
+
+def _conditions(policy: Policy) -> frozenset[bytes]:
+    """Give what must hold for a policy to apply, each part of a conjunction by itself."""
+    encode = msgspec.json.Encoder(order="sorted").encode
+    parts: set[bytes] = set()
+
+    def add(kind: str, body: Mapping[str, Any]) -> None:
+        operator = "&&" if kind == "when" else "||"
+        if operator in body:
+            add(kind, body[operator]["left"])
+            add(kind, body[operator]["right"])
+        else:
+            parts.add(encode([kind, body]))
+
+    for condition in policy.tree["conditions"]:
+        add(condition["kind"], condition["body"])
+    return frozenset(parts)
+
+
+def _covers(wide: Mapping[str, Any], narrow: Mapping[str, Any]) -> bool:
+    """Tell whether one head's demand on principal or resource is met wherever another's is."""
+    if wide["op"] == "All" or wide == narrow:
+        return True
+    if wide["op"] != "in" or narrow["op"] != "in" or "entity" not in wide or "entity" not in narrow:
+        return False
+    kind, inside = wide["entity"]["id"], narrow["entity"]["id"]
+    return bool(wide["entity"]["type"] == narrow["entity"]["type"] == "Kind" and inside.startswith(f"{kind}."))
