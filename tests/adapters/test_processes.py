@@ -1,5 +1,6 @@
 """Which process holds a connection: found by its socket, told as a claim."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from poundlock.adapters import processes as module
 from poundlock.adapters.processes import LocalProcesses
 
 CALLER = textwrap.dedent(
@@ -83,3 +85,19 @@ async def test_a_connection_that_nobody_holds(listener):
     """Nothing, and no error."""
     assert await LocalProcesses().holder(1, listener.getsockname()[1]) == ""
     assert await LocalProcesses(Path("/nonexistent")).holder(1, 2) == ""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_the_kernel_names_the_socket_that_its_table_shows(address, monkeypatch):
+    """Asked for one connection it gives the caller's end of it; where it can't be asked, its table is read."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    mapped = address.startswith("::ffff")
+    place = ("::" if mapped else address, 0)
+    with socket.create_server(place, family=family, dualstack_ipv6=mapped) as made, socket.socket(family) as caller:
+        caller.connect((address, made.getsockname()[1]))
+        ports = caller.getsockname()[1], made.getsockname()[1]
+        inode = str(os.fstat(caller.fileno()).st_ino)
+        assert module._asked(*ports) == inode
+        assert module._asked(ports[1], 1) == ""  # a port that only listens
+        monkeypatch.setattr(module, "_asked", lambda *_ports: "")
+        assert LocalProcesses()._inode(*ports) == inode

@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import socket
+import struct
 import sys
 from collections import OrderedDict
 from pathlib import Path
@@ -29,6 +31,14 @@ MOMENT = 5.0
 """Seconds for which a pair of ports is taken for the connection that had it."""
 _LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
 _LARGEST = 512 * 1024 * 1024
+_HERE = {
+    socket.AF_INET: (bytes([127, 0, 0, 1]),),
+    socket.AF_INET6: (bytes(15) + b"\1", bytes(10) + b"\xff\xff" + bytes([127, 0, 0, 1])),
+}
+"""The loopback addresses as the kernel knows them, by family."""
+_DIAG = 4  # NETLINK_SOCK_DIAG
+_BY_FAMILY = 20  # SOCK_DIAG_BY_FAMILY
+_LISTENS = 10  # TCP_LISTEN
 
 
 class LocalProcesses:
@@ -62,6 +72,8 @@ class LocalProcesses:
 
     def _inode(self, peer_port: int, own_port: int) -> str:
         """Give the socket of this user whose own port is the peer's and whose peer is us, on the loopback address."""
+        if self._proc == PROC and (found := _asked(peer_port, own_port)):
+            return found
         ends = (f":{peer_port:04X}", f":{own_port:04X}")
         for table in ("tcp", "tcp6"):
             try:
@@ -146,3 +158,34 @@ def _open_files(folder: str) -> Iterator[str]:
     for entry in entries:
         with contextlib.suppress(OSError):
             yield os.readlink(f"{folder}/{entry}")  # noqa: PTH115 (no path)
+
+
+def _asked(peer_port: int, own_port: int) -> str:
+    """Ask the kernel for one socket, which takes microseconds, where its whole table takes milliseconds.
+
+    Nothing where it has none of this user, or is too old to be asked. Source: Linux, sock_diag(7), `inet_diag_req_v2`
+    and `inet_diag_msg`.
+    """
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _DIAG) as kernel:
+            kernel.settimeout(1.0)
+            for family, places in _HERE.items():
+                for place in places:
+                    kernel.send(_question(family, place, peer_port, own_port))
+                    answer = kernel.recv(8192)
+                    if len(answer) < 88 or struct.unpack_from("=H", answer, 4)[0] != _BY_FAMILY:
+                        continue
+                    user, inode = struct.unpack_from("=II", answer, 80)
+                    if user == os.getuid() and inode and answer[17] != _LISTENS:
+                        return str(inode)
+    except OSError:
+        return ""
+    return ""
+
+
+def _question(family: int, place: bytes, peer_port: int, own_port: int) -> bytes:
+    """Write the question for the connection between two ports of one address."""
+    address = place.ljust(16, b"\0")
+    ends = struct.pack(">HH", peer_port, own_port) + address + address + struct.pack("=III", 0, 2**32 - 1, 2**32 - 1)
+    body = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 2**32 - 1) + ends
+    return struct.pack("=IHHII", 16 + len(body), _BY_FAMILY, 1, 1, 0) + body  # 1: NLM_F_REQUEST; a number of ours
