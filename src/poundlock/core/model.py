@@ -243,10 +243,10 @@ class Facts(Value, frozen=True, kw_only=True):
     profile: Profile = "personal"
     mode: Mode = "enforce"
     local_model: bool = False
-
-
     account: str = "unknown"
     budgets: tuple[str, ...] = ()
+
+
 class Reason(Value, frozen=True, kw_only=True):
     """A policy that determined an answer, with its annotations."""
 
@@ -312,10 +312,10 @@ class Context(Value, frozen=True, kw_only=True):
     local: Destination | None = None
     mode: Mode | None = None
     trial: frozenset[str] = frozenset()
-
-
     account: str = "unknown"
     budgets: tuple[str, ...] = ()
+
+
 class Snapshot(Value, frozen=True, kw_only=True):
     """The immutable set that a decision is made with; `digest` names it in every record."""
 

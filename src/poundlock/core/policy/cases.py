@@ -99,6 +99,8 @@ class _Facts(_Row, frozen=True, kw_only=True):
     profile: Profile = "personal"
     mode: Mode = "enforce"
     local_model: bool = False
+    account: str = "unknown"
+    budgets: tuple[str, ...] = ()
     sink: Sink | None = None
     call: _Call | None = None
     commit: _Commit | None = None
@@ -107,8 +109,6 @@ class _Facts(_Row, frozen=True, kw_only=True):
 class _Want(_Row, frozen=True, kw_only=True):
     rung: Rung | None = None
     treatments: tuple[Treatment, ...] | None = None
-    account: str = "unknown"
-    budgets: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     restore: bool | None = None
     release: bool | None = None
@@ -225,6 +225,8 @@ def facts_of(case: Case) -> Facts:
         profile=said.profile,
         mode=said.mode,
         local_model=said.local_model,
+        account=said.account,
+        budgets=said.budgets,
     )
 
 
@@ -241,8 +243,6 @@ def _differences(want: _Want, answer: Answer | CallAnswer) -> list[str]:
     ]
     return found
 
-        account=said.account,
-        budgets=said.budgets,
 
 def _family(kind: str, where: str) -> Family:
     first = kind.partition(".")[0]

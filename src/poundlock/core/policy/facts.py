@@ -72,10 +72,10 @@ def exchange(facts: Facts) -> list[Tree]:
         "environment": facts.environment,
         "labels": list(dict.fromkeys(facts.labels)),
         "localModel": facts.local_model,
-    }
-    row = {"uid": _EXCHANGE, "attrs": attributes, "parents": []}
         "account": facts.account,
         "budgets": list(facts.budgets),
+    }
+    row = {"uid": _EXCHANGE, "attrs": attributes, "parents": []}
     return [*_acting(facts.principal), _tool(facts.principal), _going(facts.destination), row]
 
 
