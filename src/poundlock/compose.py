@@ -21,7 +21,7 @@ from poundlock.adapters.issuers import Issuers
 from poundlock.adapters.knownfile import KnownFile
 from poundlock.adapters.mcpfile import McpFile
 from poundlock.adapters.processes import LocalProcesses
-from poundlock.adapters.sqlite import ApprovalFile, Identities, ProofFile, Questions, SqliteStore
+from poundlock.adapters.sqlite import ApprovalFile, Identities, LeaseFile, ProofFile, Questions, SqliteStore
 from poundlock.adapters.upstream import HttpUpstream
 from poundlock.core.audit import key_fingerprint
 from poundlock.core.conversation import Memo
@@ -32,6 +32,7 @@ from poundlock.core.model import Snapshot
 from poundlock.gateway.attachments import Attachments
 from poundlock.gateway.auth import Callers
 from poundlock.gateway.issuing import Issuing
+from poundlock.gateway.leasing import Brokers, Leasing, Reaper
 from poundlock.gateway.mcp_session import Session
 from poundlock.gateway.snapshot import Snapshots
 from poundlock.gateway.sockets import SocketExchange
@@ -173,6 +174,70 @@ def issuing(settings: Settings, line: SocketExchange, store: SqliteStore) -> Iss
         clock=clock,
         issuer=issuer(master),
     )
+
+
+def brokers(settings: Settings) -> Brokers:
+    """Give what makes the brokers of the configuration."""
+
+    def make(name: str) -> Broker:
+        row = settings.resources[name]
+        secret = os.environ.get(row.secret_env, "")
+        if not secret:
+            raise ConfigFault(
+                f"The gateway's environment has no {row.secret_env}, which makes leases on {name}.",
+                advice="Set it where the gateway is started (`poundlock serve`), and start it anew.",
+            )
+        if row.backend == "postgres":
+            try:
+                from poundlock.adapters.brokers.postgres import PostgresBroker  # noqa: PLC0415 (its driver is an extra)
+            except ModuleNotFoundError:
+                raise ConfigFault(
+                    "The driver for PostgreSQL is not installed.", advice="pip install 'poundlock[postgres]'"
+                ) from None
+            return PostgresBroker(secret, connections=row.connections, variable=row.variable)
+        raise ConfigFault(f"There is no broker for {row.backend}.", advice="See docs/how-to/leases.md.")
+
+    return Brokers(settings, make)
+
+
+def leasing(
+    settings: Settings, line: SocketExchange, store: SqliteStore, made: Brokers
+) -> tuple[Leasing, Reaper, LeaseFile]:
+    """Join the broker's desk of one worker, whose store is open, and its reaper."""
+    clock = SystemClock()
+    callers_ = line.identity
+    assert isinstance(callers_, Callers)  # noqa: S101 (`exchange` made it)
+    file = LeaseFile(store, clock, by="gateway")
+    desk = Leasing(
+        settings=settings,
+        callers=callers_,
+        brokers=made,
+        store=file,
+        ledger=Identities(store, clock, by="gateway"),
+        desk=line.desk,
+        vault=store,
+        snapshots=line.snapshots,
+        clock=clock,
+    )
+    return desk, _reaper(settings, store, file, made, clock), file
+
+
+def _reaper(settings: Settings, store: SqliteStore, file: LeaseFile, made: Brokers, clock: Clock) -> Reaper:
+    grace = settings.identity.grace_days * registry.DAY
+    return Reaper(file, made, lambda: Questions(store.path), clock, grace)
+
+
+@contextlib.asynccontextmanager
+async def leases(settings: Settings) -> AsyncIterator[tuple[LeaseFile, Reaper, Brokers]]:
+    """Open the leases for one command. Raises: `Fault`, `ConfigFault`."""
+    async with _opened(settings) as (store, clock):
+        file = LeaseFile(store, clock, by=getpass.getuser())
+        made = brokers(settings)
+        try:
+            yield file, _reaper(settings, store, file, made, clock), made
+        finally:
+            await made.close()
+            file.close()
 
 
 def _tokens() -> ModuleType:

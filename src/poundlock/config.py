@@ -5,6 +5,7 @@ It never reads a file or an environment variable: the caller brings the text.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import Annotated, Any, Literal
 
@@ -167,6 +168,56 @@ class Identity(_Section, frozen=True, kw_only=True):
     workloads: dict[str, Workload] = {}
 
 
+class Level(_Section, frozen=True, kw_only=True):
+    """How much of a resource a grant gives, `[resources.NAME.levels.LEVEL]`."""
+
+    writes: Annotated[bool, Meta(description="Whether it can change anything: then a person has to agree.")] = True
+    roles: Annotated[tuple[str, ...], Meta(description="PostgreSQL: roles that the lease's own is a member of.")] = ()
+    schemas: Annotated[
+        tuple[str, ...],
+        Meta(description="PostgreSQL: schemas whose tables it may read, and change if it `writes`."),
+    ] = ()
+    principals: Annotated[tuple[str, ...], Meta(description="SSH: the accounts that it may log in to.")] = ()
+    command: Annotated[str, Meta(description="SSH: the one command that it may run. Empty: any.")] = ""
+    source: Annotated[str, Meta(description="SSH: addresses that it may come from, `10.0.0.0/8`. Empty: any.")] = ""
+    subject: Annotated[str, Meta(description="X.509: the organisational unit that the certificate names.")] = ""
+
+
+class Resource(_Section, frozen=True, kw_only=True):
+    """Something that a task can have a lease on, `[resources.NAME]`, asked for as `BACKEND:NAME:LEVEL`."""
+
+    backend: Annotated[Literal["postgres", "ssh", "static", "x509"], Meta(description="What makes the credential.")]
+    secret_env: Annotated[
+        str,
+        Meta(
+            description="Variable of the gateway with what makes it: a PostgreSQL address of an administrator, a CA's "
+            "private key (PEM, or its path), or the static secret. No tool gets it."
+        ),
+    ]
+    minutes: Annotated[int, Meta(ge=1, le=1440, description="How long a lease lasts at the most.")] = 60
+    tier: Annotated[Literal["public", "internal", "restricted"], Meta(description="The tier of what lies there.")] = (
+        "internal"
+    )
+    environment: Annotated[str, Meta(description="Where it belongs, for policies: `production`, `test`.")] = ""
+    levels: Annotated[
+        dict[str, Level],
+        Meta(description="What can be asked for. Without any: `read` and, for PostgreSQL, `write` on schema public."),
+    ] = {}
+    connections: Annotated[int, Meta(ge=1, le=100, description="PostgreSQL: connections of one lease at a time.")] = 8
+    variable: Annotated[str, Meta(description="PostgreSQL: variable that gets the address, too, `DATABASE_URL`.")] = ""
+    certificate: Annotated[str, Meta(description="X.509: file with the CA's certificate (PEM).")] = ""
+    upstream: Annotated[str, Meta(description="Static: the only place that the secret goes to, `https://…`.")] = ""
+    header: Annotated[str, Meta(description="Static: the header that it goes in.")] = "authorization"
+    prefix: Annotated[str, Meta(description="Static: what stands before it in the header.")] = "Bearer "
+    ca_file: Annotated[str, Meta(description="Static: certificates (PEM) to trust, besides the system's.")] = ""
+
+    def level(self, name: str) -> Level | None:
+        """Give a level: configured, else a default one where nothing is configured, else None."""
+        if self.levels or name not in {"read", "write"} or (name == "write" and self.backend != "postgres"):
+            return self.levels.get(name)
+        return Level(writes=name == "write", schemas=("public",))
+
+
 class Local(_Section, frozen=True, kw_only=True):
     """A model inside the boundary, for what may not leave it."""
 
@@ -242,6 +293,19 @@ class Review(_Section, frozen=True, kw_only=True):
         dict[str, tuple[str, ...]],
         Meta(description='Areas of your own, by path: `billing = ["src/billing/**"]`.'),
     ] = {}
+
+
+class Hooks(_Section, frozen=True, kw_only=True):
+    """Hooks of coding agents (`poundlock init TOOL --hooks`)."""
+
+    texts: Annotated[
+        Literal["auto", "clear", "disguise"],
+        Meta(
+            description="Prompts and results of tools in hooks. `auto`: left as they are for a tool that `run` leads "
+            "through the gateway, which disguises there; for others a prompt is stopped and a result disguised. "
+            "`clear`: for all, where every agent's traffic passes the gateway anyway. `disguise`: for none."
+        ),
+    ] = "auto"
 
 
 class Provider(_Section, frozen=True, kw_only=True):
@@ -335,7 +399,9 @@ class Settings(_Section, frozen=True, kw_only=True):
     rollout: tuple[Rollout, ...] = ()
     sandboxes: tuple[Sandbox, ...] = ()
     review: Review = Review()
+    hooks: Hooks = Hooks()
     providers: dict[str, Provider] = {}
+    resources: dict[str, Resource] = {}
 
     def provider(self, name: str) -> Provider | None:
         """Give the provider of this name: configured, else a default one, else None."""
@@ -368,7 +434,29 @@ def load(text: str, *, source: str = "poundlock.toml") -> Settings:
                 f"{source}: providers.{name}.upstream must begin with https:// (or http:// on a loopback address)"
             )
     _check_ladder(settings, source)
+    _check_resources(settings, source)
     return settings
+
+
+def _check_resources(settings: Settings, source: str) -> None:
+    """Refuse a resource that no grant could name, or that lacks what its broker needs. Raises `ConfigFault`."""
+    for name, row in settings.resources.items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
+            raise ConfigFault(f"{source}: a resource's name has letters, digits, '-' and '_' only")
+        if not row.secret_env:
+            raise ConfigFault(
+                f"{source}: resources.{name}.secret_env is empty", advice="Name a variable of the gateway."
+            )
+        if row.backend == "static" and not row.upstream.startswith(("https://", "http://127.0.0.1", "http://[::1]")):
+            raise ConfigFault(
+                f"{source}: resources.{name}.upstream must begin with https://",
+                advice="Say where the secret goes; nothing else ever gets it.",
+            )
+        if row.backend == "ssh" and not all(level.principals for level in row.levels.values() or [Level()]):
+            raise ConfigFault(
+                f"{source}: resources.{name} needs levels with principals",
+                advice='[resources.NAME.levels.login] with principals = ["deploy"].',
+            )
 
 
 def _check_ladder(settings: Settings, source: str) -> None:
@@ -387,7 +475,9 @@ def _check_ladder(settings: Settings, source: str) -> None:
 
 _TABLES: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "providers": ("providers.NAME.", Provider),
+    "resources": ("resources.NAME.", Resource),
     "identity.workloads": ("identity.workloads.NAME.", Workload),
+    "resources.NAME.levels": ("resources.NAME.levels.LEVEL.", Level),
     "rollout": ("rollout.", Rollout),
     "sandboxes": ("sandboxes.", Sandbox),
 }

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from poundlock.core.approvals import Approval, Wait, Waiting
     from poundlock.core.identity.registry import Person, Refusal, Seen
     from poundlock.core.identity.tasks import Standing
+    from poundlock.config import Level
+    from poundlock.core.leases import Held, Lease, Minted
     from poundlock.core.mcp import Pin, Server
     from poundlock.core.model import Draft, Principal, Record, ScopeKey, Surrogate
 
@@ -289,6 +291,47 @@ class Approvals(Protocol):
 
     async def sweep(self) -> int:
         """End what is over. Gives how many. Raises: `Fault`."""
+
+
+class Leases(Protocol):
+    """The leases that were given, in a store that outlives any process."""
+
+    def open(self) -> Sequence[Held]:
+        """Give what is not ended. Raises: `Fault`."""
+
+    def find(self, id: str) -> Held | None:  # noqa: A002 (the word that records use)
+        """Give one lease. Raises: `Fault`."""
+
+    async def ask(self, lease: Lease) -> None:
+        """Write down a lease that is about to be made, on record. Raises: `Fault`; it must not be made then."""
+
+    async def live(self, lease: Lease, serial: str) -> bool:
+        """Say that it was made, on record; False when it is being ended already. Raises: `Fault`."""
+
+    async def claim(self, id: str, reason: str) -> Held | None:  # noqa: A002 (as above)
+        """Take a lease to end it, unless another worker does. Raises: `Fault`."""
+
+    async def ended(self, held: Held) -> None:
+        """Say that a lease's credential is no more, on record. Raises: `Fault`."""
+
+    async def failed(self, held: Held, why: str) -> None:
+        """Say that it could not be ended, on record; it will be tried again. Raises: `Fault`."""
+
+    async def used(self, lease: Lease, body: Mapping[str, Any]) -> None:
+        """Put a use of it on record. Raises: `Fault`."""
+
+
+class Broker(Protocol):
+    """What makes and unmakes credentials of one resource."""
+
+    async def mint(self, lease: Lease, level: Level) -> Minted:
+        """Make the credential of a lease. Raises: `UpstreamFault`; what was half made is named by the lease."""
+
+    async def revoke(self, lease: Lease) -> None:
+        """Unmake it, and end what it opened; nothing to do is well done. Raises: `UpstreamFault`."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
 
 
 class Clock(Protocol):

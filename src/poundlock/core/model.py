@@ -43,6 +43,8 @@ class Rung(enum.StrEnum):
     CALL = "call"
     CALL_DISGUISED = "callDisguised"
     CALL_APPROVED = "callApproved"
+    LEASE = "lease"
+    LEASE_APPROVED = "leaseApproved"
     BLOCKED = "blocked"
 
 

@@ -153,6 +153,10 @@ class Callers:
         _, why = await self._known(principal.human, principal.tool)
         return why
 
+    async def standings(self, task: str) -> tuple[Standing, ...]:
+        """Give how a task stands now, then each of its parents."""
+        return await self._ask(lambda register: register.by_id(task))
+
     async def _place(self, tool: str, peer: str, asked: Asked) -> Admission | None:
         """Let in who reaches the loopback address, where that is enough; what is known of them is a claim."""
         if not self._open or peer not in LOOPBACK:

@@ -8,6 +8,7 @@ import contextlib
 from poundlock import compose
 from poundlock.adapters import keys, places
 from poundlock.gateway.issuing import Wicket
+from poundlock.gateway.leasing import Counter
 from poundlock.gateway.mcp_http import Front, McpExchange
 from poundlock.web.data_plane import DataPlane
 
@@ -20,6 +21,7 @@ def data_plane() -> DataPlane:
     keys.disable_core_dumps()
     settings = places.read_settings()
     line, store = compose.exchange(settings)
+    brokers = compose.brokers(settings)
     running: list[asyncio.Task[None]] = []
 
     async def startup() -> Wicket:
@@ -27,14 +29,17 @@ def data_plane() -> DataPlane:
         running.append(asyncio.create_task(line.snapshots.watch()))
         running.append(asyncio.create_task(line.presence.watch()))
         running.append(asyncio.create_task(line.desk.watch()))
+        desk, reaper, _ = compose.leasing(settings, line, store, brokers)
+        running.append(asyncio.create_task(reaper.watch()))
         mcp = McpExchange(compose.McpLine(settings, line, store), line.upstream, new_id=line.new_id)
-        return Wicket(compose.issuing(settings, line, store), Front(line, mcp, line.socket))
+        return Wicket(compose.issuing(settings, line, store), Counter(desk, Front(line, mcp, line.socket)))
 
     async def shutdown() -> None:
         for task in running:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await brokers.close()
         await store.close()
         await line.upstream.close()
 

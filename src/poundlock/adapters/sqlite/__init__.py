@@ -5,8 +5,9 @@ Only this package knows SQL of SQLite. It never logs, and never holds detection 
 
 from poundlock.adapters.sqlite.approvals import ApprovalFile
 from poundlock.adapters.sqlite.identities import Identities, Questions
+from poundlock.adapters.sqlite.leases import LeaseFile
 from poundlock.adapters.sqlite.proofs import ProofFile
 from poundlock.adapters.sqlite.reading import Reading
 from poundlock.adapters.sqlite.store import SqliteStore
 
-__all__ = ["ApprovalFile", "Identities", "ProofFile", "Questions", "Reading", "SqliteStore"]
+__all__ = ["ApprovalFile", "Identities", "LeaseFile", "ProofFile", "Questions", "Reading", "SqliteStore"]

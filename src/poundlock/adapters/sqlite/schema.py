@@ -66,6 +66,13 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX approval_human ON approval (human, state);
     CREATE INDEX approval_state ON approval (state);
     """,
+    """
+    CREATE TABLE lease (
+        id TEXT PRIMARY KEY, task TEXT NOT NULL, state TEXT NOT NULL, opened INTEGER NOT NULL, entry TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX lease_state ON lease (state);
+    CREATE INDEX lease_task ON lease (task);
+    """,
 )
 """One script a version; `origin.version` says how many have run."""
 

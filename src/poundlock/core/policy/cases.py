@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from poundlock.core import calls
+from poundlock.core import calls, leases
 from poundlock.core.errors import ConfigFault
+from poundlock.core.leases import Asked
 from poundlock.core.model import (
     Destination,
     Facts,
@@ -84,6 +85,13 @@ class _Commit(_Row, frozen=True, kw_only=True):
     files: int = 1
 
 
+class _Lease(_Row, frozen=True, kw_only=True):
+    grant: str
+    writes: bool = True
+    tier: Tier = "internal"
+    environment: str = ""
+
+
 class _Facts(_Row, frozen=True, kw_only=True):
     human: str = "someone"
     team: str = ""
@@ -104,6 +112,7 @@ class _Facts(_Row, frozen=True, kw_only=True):
     sink: Sink | None = None
     call: _Call | None = None
     commit: _Commit | None = None
+    lease: _Lease | None = None
 
 
 class _Want(_Row, frozen=True, kw_only=True):
@@ -179,6 +188,13 @@ def run(policies: Policies, case: Case, *, source: str) -> Result:
         if released is not case.want.release:
             told.append(f"release is {_yes(released)}, wanted {_yes(case.want.release)}")
         return Result(file=source, note=case.note, differences=tuple(told))
+    if case.facts.lease is not None:
+        lease = case.facts.lease
+        wish = Asked(
+            grant=leases.grant(lease.grant), writes=lease.writes, tier=lease.tier, environment=lease.environment
+        )
+        given_ = policies.lease(facts.principal, wish, facts.profile)
+        return Result(file=source, note=case.note, differences=tuple(_differences(case.want, given_)))
     if case.facts.call is not None:
         called = policies.call(facts, calls.describe(case.facts.call.tool, case.facts.call.arguments))
         return Result(file=source, note=case.note, differences=tuple(_differences(case.want, called)))

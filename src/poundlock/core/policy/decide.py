@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from poundlock.core.calls import Action
-    from poundlock.core.model import Destination, Facts, Group, Principal, Reason, Sink, Treatment
+    from poundlock.core.leases import Asked
+    from poundlock.core.model import Destination, Facts, Group, Principal, Profile, Reason, Sink, Treatment
     from poundlock.core.policy.ladder import Climb, Step
     from poundlock.core.review import Change
 
@@ -139,6 +140,22 @@ class Policies:
             errors=step.errors,
         )
 
+    def lease(self, principal: Principal, asked: Asked, profile: Profile) -> CallAnswer:
+        """Climb the ladder of a lease, and say why; an error is a no."""
+        try:
+            entities = self._entities(entities_of.resource(principal, asked, profile))
+        except ValueError:
+            climb = ladder.Climb(rung=Rung.BLOCKED, errors=("the facts do not fit the schema",))
+        else:
+            who, what = entities_of.person(principal), entities_of.entity("Resource", asked.grant.name)
+
+            def ask(rung: Rung) -> Step:
+                policies = self._having_a_say(rung.value, ("", ""), principal)
+                return self._ask(rung.value, who, what, entities, "{}", policies)
+
+            climb = ladder.climb(ask, ladder.LEASE)
+        return self._told_of(climb)
+
     def without(self, ids: frozenset[str]) -> Policies:
         """Give the same policies without the forbids that `ids` names; what holds in monitor mode, too, stays."""
         kept = tuple(p for p in self.policies if p.id not in ids or p.effect == "permit" or p.holds)
@@ -162,6 +179,10 @@ class Policies:
                 return self._ask(rung.value, principal, entities_of.part(entities_of.CALL), entities, context, policies)
 
             climb = ladder.climb(ask, ladder.TOOL_CALL)
+        return self._told_of(climb)
+
+    def _told_of(self, climb: Climb) -> CallAnswer:
+        """Give a climb with its reasons and advice."""
         reasons = [ladder.FAULT] if climb.errors else []
         reasons += [self._told[policy] for policy in climb.denied]
         if climb.rung is Rung.BLOCKED and not reasons:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from poundlock.core import leases
 from poundlock.core.policy import grants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from poundlock.core.calls import Action
-    from poundlock.core.model import Destination, Facts, Group, Principal, Sink
+    from poundlock.core.leases import Asked
+    from poundlock.core.model import Destination, Facts, Group, Principal, Profile, Sink
     from poundlock.core.review import Change
 
 UNREGISTERED = "unregistered"
@@ -105,6 +107,22 @@ def change(commit: Change) -> list[Tree]:
         "files": commit.files,
     }
     return [_row("Change", commit.id, attributes, [])]
+
+
+def resource(principal: Principal, asked: Asked, profile: Profile) -> list[Tree]:
+    """Give the entities of one question for a lease."""
+    attributes = {
+        "backend": asked.grant.backend,
+        "name": asked.grant.resource,
+        "level": asked.grant.level,
+        "writes": asked.writes,
+        "tier": entity("Tier", asked.tier),
+        "environment": asked.environment,
+        "granted": leases.granted(principal, asked),
+        "tool": entity("Tool", principal.tool or UNREGISTERED),
+        "profile": entity("Profile", profile),
+    }
+    return [*_acting(principal), _tool(principal), _row("Resource", asked.grant.name, attributes, [])]
 
 
 def acting(principal: Principal) -> list[Tree]:

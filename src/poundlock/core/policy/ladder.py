@@ -17,11 +17,13 @@ OUTBOUND: tuple[Rung, ...] = (Rung.SEND, Rung.SEND_DISGUISED, Rung.SEND_LOCAL, R
 
 TOOL_CALL: tuple[Rung, ...] = (Rung.CALL, Rung.CALL_DISGUISED, Rung.CALL_APPROVED)
 """The rungs of a tool call, loosest first."""
+LEASE: tuple[Rung, ...] = (Rung.LEASE, Rung.LEASE_APPROVED)
+"""The rungs of a lease, loosest first."""
 RESTORE = "restore"
 RELEASE = "release"
 
 ACTIONS: frozenset[str] = frozenset(
-    {*(rung.value for rung in OUTBOUND), *(rung.value for rung in TOOL_CALL), RESTORE, RELEASE}
+    {*(rung.value for rung in OUTBOUND), *(rung.value for rung in (*TOOL_CALL, *LEASE)), RESTORE, RELEASE}
 )
 """Every action that a policy may name."""
 
