@@ -18,7 +18,7 @@ from poundlock.wire import framing
 from poundlock.wire.arrays import ItemSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from poundlock.core.mcp import Server
     from poundlock.core.model import Principal
@@ -224,14 +224,18 @@ async def _whole(respond: Respond, status: int, data: bytes) -> None:
 
 
 class Front:
-    """What a worker serves: MCP under its own path, the straight line for all else."""
+    """What a worker serves: MCP and hooks under paths of their own, the straight line for all else."""
 
-    def __init__(self, line: Handler, mcp: McpExchange, socket: Callable[..., Awaitable[None]]) -> None:
-        """Join them; `socket` takes WebSockets."""
+    def __init__(self, line: Handler, own: Mapping[str, Handler], socket: Callable[..., Awaitable[None]]) -> None:
+        """Join them; `own` is by what a path begins with, and `socket` takes WebSockets."""
         self._line = line
-        self._mcp = mcp
+        self._own = own
         self.socket = socket
 
     async def __call__(self, request: Request, respond: Respond) -> None:
         """Take one request to its end."""
-        await (self._mcp if request.path.startswith(PREFIX) else self._line)(request, respond)
+        for prefix, handler in self._own.items():
+            if request.path.startswith(prefix):
+                await handler(request, respond)
+                return
+        await self._line(request, respond)

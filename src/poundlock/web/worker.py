@@ -7,8 +7,11 @@ import contextlib
 
 from poundlock import compose
 from poundlock.adapters import keys, places
+from poundlock.gateway.hooks import PREFIX as HOOKS
+from poundlock.gateway.hooks import HookExchange
 from poundlock.gateway.issuing import Wicket
 from poundlock.gateway.leasing import Counter
+from poundlock.gateway.mcp_http import PREFIX as MCP
 from poundlock.gateway.mcp_http import Front, McpExchange
 from poundlock.web.data_plane import DataPlane
 
@@ -32,7 +35,8 @@ def data_plane() -> DataPlane:
         desk, reaper, _ = compose.leasing(settings, line, store, brokers)
         running.append(asyncio.create_task(reaper.watch()))
         mcp = McpExchange(compose.McpLine(settings, line, store), line.upstream, new_id=line.new_id)
-        return Wicket(compose.issuing(settings, line, store), Counter(desk, Front(line, mcp, line.socket)))
+        own = {MCP: mcp, HOOKS: HookExchange(line)}
+        return Wicket(compose.issuing(settings, line, store), Counter(desk, Front(line, own, line.socket)))
 
     async def shutdown() -> None:
         for task in running:
