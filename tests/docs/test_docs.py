@@ -35,7 +35,9 @@ HOSTS = frozenset(
     }
 )
 """Hosts that pages written by hand may name, besides `example.com`."""
-PLACES = re.compile(r"/(?:etc/poundlock|mnt/audit|home/ada|tmp/poundlock-demo|dev/urandom|p/|t/|v1|healthz|drop|oauth/)")
+PLACES = re.compile(
+    r"/(?:etc/poundlock|mnt/audit|home/ada|tmp/poundlock-demo|dev/urandom|p/|t/|v1|healthz|drop|oauth/)"
+)
 WRITTEN = [page for page in PAGES if "reference" not in page.parts]
 
 

@@ -104,7 +104,8 @@ class Document(Value, frozen=True, kw_only=True):
 
     `stored`: the provider keeps the answer, and a later request may name it instead of sending it again.
     `hosted` are tools that run at the provider's: a kind, or `mcp:` with a server's host, which is the client's text
-    until it was found in the configuration. `passages` are runs of the segments that may have come before, each with the index at which it begins.
+    until it was found in the configuration. `passages` are runs of the segments that may have come before, each with
+    the index at which it begins.
     """
 
     provider: str
