@@ -70,13 +70,20 @@ class Homeward:
         self._scanner = scanner
         self._answers: dict[tuple[str, Sink], bool] = {}
         self._observed = scanner.lane() if scanner else None
+        self._apart = False
+        self.closing: Callable[[], None] | None = None  # what reads on for the scanner, if another way home does
         # Only such a value is written differently inside JSON, so only for such a one a text's levels are followed.
         self._awkward = any(escaped(surrogate.value, 1) != surrogate.value for surrogate in issued.values())
 
     @property
     def idle(self) -> bool:
         """Whether everything may pass unread: nothing was issued, and nothing is scanned."""
-        return not self._issued and self._scanner is None
+        return not self._issued and self._scanner is None and not self._apart
+
+    @property
+    def unchanging(self) -> bool:
+        """Whether whole events may pass unread: nothing was issued, and what is scanned is read elsewhere."""
+        return self._apart and not self._issued
 
     @property
     def scanning(self) -> bool:
@@ -99,6 +106,15 @@ class Homeward:
     def again(self) -> Homeward:
         """Give a way home for what this answer says once more: it restores the same, and counts and scans nothing."""
         return Homeward(self._issued, self._permit)
+
+    def apart(self) -> Homeward | None:
+        """Give a way on which this answer is only scanned, and scan no more on this one; None if it isn't scanned."""
+        if self._scanner is None:
+            return None
+        scans = Homeward({}, self._permit, self._scanner)
+        self._scanner = self._observed = None
+        self._apart = True
+        return scans
 
     def text(self) -> Channel:
         """Give a channel for text that is shown to the reader.
@@ -143,6 +159,9 @@ class Homeward:
 
     def close(self) -> None:
         """Scan what the scanner still waits with; the answer has ended."""
+        closing, self.closing = self.closing, None
+        if closing is not None:
+            closing()
         if self._scanner:
             self._scanner.flush()
 

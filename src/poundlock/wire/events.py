@@ -97,6 +97,7 @@ class EventCodec:
         self._splitter = framing.EventSplitter()
         self._idle = homeward.idle
         self._scanning = homeward.scanning
+        self._unchanging = homeward.unchanging
         self._channels: Sequence[Channel] = ()
         self._calls = 0
         self._holding = False
@@ -108,7 +109,7 @@ class EventCodec:
         if self._idle:
             return chunk
         whole = self._splitter.feed(chunk)
-        return self._relayed(whole) if whole else b""
+        return self._relayed(whole) if whole and not self._unchanging else whole
 
     def finish(self) -> bytes:
         """Give what was held back, then the bytes of an event that never became whole (a client ignores it)."""

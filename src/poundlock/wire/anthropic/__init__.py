@@ -14,6 +14,7 @@ from poundlock.wire.anthropic import answer, batches, calls, request
 from poundlock.wire.base import EVENT_STREAM, Route
 from poundlock.wire.body import write
 from poundlock.wire.gating import gated
+from poundlock.wire.scanning import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,7 @@ class Anthropic:
             return batches.ResultsCodec(homeward)
         if content_type.partition(";")[0].strip().lower() != EVENT_STREAM or route.operation != "messages":
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
-        return gated(answer.AnswerCodec(homeward), calls.CallGate, homeward)
+        return gated(beside(answer.AnswerCodec, homeward), calls.CallGate, homeward)
 
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:  # noqa: ARG002 (its errors have no code)
         """Give an error body."""

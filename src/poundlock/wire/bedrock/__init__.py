@@ -18,6 +18,7 @@ from poundlock.wire.bedrock import answer, request
 from poundlock.wire.bedrock.streams import FrameCodec, exception
 from poundlock.wire.events import Typed
 from poundlock.wire.gating import gated
+from poundlock.wire.scanning import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +101,7 @@ class Bedrock:
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
         if route.operation in _INVOKED:
             return FrameCodec(self._anthropic.stream(self._inner, EVENT_STREAM, homeward), chunked=True)
-        return FrameCodec(gated(answer.AnswerCodec(homeward), answer.CallGate, homeward), chunked=False)
+        return FrameCodec(gated(beside(answer.AnswerCodec, homeward), answer.CallGate, homeward), chunked=False)
 
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:  # noqa: ARG002 (its errors have no code)
         """Give an error body."""

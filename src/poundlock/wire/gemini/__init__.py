@@ -13,6 +13,7 @@ from poundlock.wire.base import EVENT_STREAM, Route, RouteTreatment
 from poundlock.wire.body import write
 from poundlock.wire.gating import gated
 from poundlock.wire.gemini import answer, calls, request
+from poundlock.wire.scanning import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +113,7 @@ class Gemini:
         """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type or route."""
         kind = content_type.partition(";")[0].strip().lower()
         if route.operation in _ANSWERS and kind == EVENT_STREAM:
-            return gated(answer.EventAnswer(homeward), calls.CallGate, homeward)
+            return gated(beside(answer.EventAnswer, homeward), calls.CallGate, homeward)
         if route.operation in _ANSWERS and kind == "application/json":
             return gated(answer.ArrayAnswer(homeward), calls.ItemGate, homeward)
         raise UpstreamFault("The provider streams in a format that is not known on this route.")

@@ -13,6 +13,7 @@ from poundlock.wire.base import EVENT_STREAM, Route
 from poundlock.wire.body import write
 from poundlock.wire.gating import gated
 from poundlock.wire.openai_chat import answer, calls, request
+from poundlock.wire.scanning import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,7 @@ class OpenAIChat:
         """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type or route."""
         if content_type.partition(";")[0].strip().lower() != EVENT_STREAM or route.operation != "chat.completions":
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
-        return gated(answer.AnswerCodec(homeward), calls.CallGate, homeward)
+        return gated(beside(answer.AnswerCodec, homeward), calls.CallGate, homeward)
 
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:
         """Give an error body."""

@@ -13,6 +13,7 @@ from poundlock.wire import framing
 from poundlock.wire.base import EVENT_STREAM, Route
 from poundlock.wire.body import write
 from poundlock.wire.openai_completions import answer, request
+from poundlock.wire.scanning import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ class OpenAICompletions:
         """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type."""
         if content_type.partition(";")[0].strip().lower() != EVENT_STREAM:
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
-        return answer.AnswerCodec(homeward)
+        return beside(answer.AnswerCodec, homeward)
 
     def refusal(self, status: int, message: str, *, code: str = "") -> bytes:
         """Give an error body."""

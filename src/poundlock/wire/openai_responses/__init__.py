@@ -13,6 +13,7 @@ from poundlock.wire.base import EVENT_STREAM, WEBSOCKET, Route
 from poundlock.wire.body import write
 from poundlock.wire.gating import gated
 from poundlock.wire.openai_responses import answer, calls, messages, request
+from poundlock.wire.scanning import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +113,7 @@ class OpenAIResponses:
         """Give the codec of a streamed answer. Raises: `UpstreamFault` for an unknown content type or route."""
         if content_type.partition(";")[0].strip().lower() != EVENT_STREAM or route.operation not in _RESTORED:
             raise UpstreamFault("The provider streams in a format that is not known on this route.")
-        return gated(answer.AnswerCodec(homeward), calls.CallGate, homeward)
+        return gated(beside(answer.AnswerCodec, homeward), calls.CallGate, homeward)
 
     def decode_message(self, data: bytes, headers: Mapping[str, str]) -> Message:
         """Decode a client's message over a WebSocket; the headers are the handshake's. Raises: `ClientFault`."""

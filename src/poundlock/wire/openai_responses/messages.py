@@ -19,6 +19,7 @@ from poundlock.wire.events import Typed
 from poundlock.wire.gating import gated
 from poundlock.wire.openai_responses import calls, request
 from poundlock.wire.openai_responses.answer import AnswerCodec
+from poundlock.wire.scanning import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ class MessageCodec:
     def __init__(self, homeward: Homeward) -> None:
         """Restore with `homeward` what it was given."""
         self.ended = False
-        self._events = gated(AnswerCodec(homeward), calls.CallGate, homeward)
+        self._events = gated(beside(AnswerCodec, homeward), calls.CallGate, homeward)
 
     def feed(self, message: bytes) -> list[bytes]:
         """Take the provider's next message and give those that may go on. Raises: `UpstreamFault` for what no JSON is.
