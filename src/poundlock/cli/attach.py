@@ -85,10 +85,10 @@ def apply(folder: Path, keys: Keys, tool: str, changes: Sequence[Change], *, cre
     )
     note = _note(folder, tool)
     note.parent.mkdir(mode=0o700, exist_ok=True)
-    _write(note, msgspec.json.encode(Attached(tool=tool, credential=credential, files=kept)), 0o600)
+    write(note, msgspec.json.encode(Attached(tool=tool, credential=credential, files=kept)), 0o600)
     for row in changes:
         # The file holds a credential of the gateway from now on: it is its owner's alone.
-        _write(Path(row.path), row.after, row.mode & 0o700)
+        write(Path(row.path), row.after, row.mode & 0o700)
 
 
 def attached(folder: Path, tool: str) -> Attached | None:
@@ -120,7 +120,7 @@ def undo(folder: Path, keys: Keys, tool: str) -> Attached:
         if row.before is None:
             Path(row.path).unlink()
         else:
-            _write(Path(row.path), keys.open_kept(tool, bytes.fromhex(row.before)), row.mode)
+            write(Path(row.path), keys.open_kept(tool, bytes.fromhex(row.before)), row.mode)
     _note(folder, tool).unlink()
     return done
 
@@ -136,7 +136,7 @@ def _note(folder: Path, tool: str) -> Path:
     return folder / "attached" / f"{tool}.json"
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
+def write(path: Path, data: bytes, mode: int) -> None:
     """Write a file whole or not at all. A link stays a link: what it points to is written."""
     place = path.resolve()
     part = place.with_name(f".{place.name}.{os.getpid()}.part")

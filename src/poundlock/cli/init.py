@@ -39,6 +39,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--undo", action="store_true", help="bring the tool's files back as they were")
     parser.add_argument("--forget", action="store_true", help="keep the tool's files, and no note of what they were")
     parser.add_argument("--open", action="store_true", help="without a credential: the tool is known by its claim only")
+    parser.add_argument("--hooks", action="store_true", help="the tool's hooks instead: they ask the gateway, too")
+    parser.add_argument("--http", action="store_true", help="hooks over HTTP, without a program (Claude Code)")
+    parser.add_argument(
+        "--when-away",
+        choices=("deny", "allow"),
+        default="deny",
+        help="what hooks do when the gateway does not answer (default: deny)",
+    )
     parser.add_argument("--config", help="where to write it")
     parser.add_argument("--print", action="store_true", help="only print the configuration with every default")
     parser.add_argument("--credential", metavar="NAME", help="only make a credential of this name, and print it once")
@@ -54,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
     """Do one of these; never overwrite a configuration."""
     if args.client:
         return _tool(args)
-    if args.undo or args.forget or args.diff or args.yes or args.open:
-        raise ConfigFault("--undo, --forget, --diff, --yes and --open belong to a tool.", advice="Add its name.")
+    if args.undo or args.forget or args.diff or args.yes or args.open or args.hooks:
+        raise ConfigFault(
+            "--undo, --forget, --diff, --yes, --open and --hooks belong to a tool.", advice="Add its name."
+        )
     if args.print:
         sys.stdout.write(template())
         return 0
@@ -106,6 +116,8 @@ def _tool(args: argparse.Namespace) -> int:
     from poundlock.adapters import keys
     from poundlock.cli import attach, clients
 
+    if args.hooks:
+        return _hooks(args)
     client = clients.named(args.client)
     settings = places.read_settings(args.config)
     folder = places.state_folder(settings)
@@ -144,6 +156,47 @@ def _tool(args: argparse.Namespace) -> int:
         sys.stdout.write("".join(f"Have your shell read it: . {change.path}\n" for change in changes))
     sys.stdout.write(
         f"Keep a gateway running (`poundlock serve`); `poundlock init {client.id} --undo` brings all back.\n"
+    )
+    return 0
+
+
+def _hooks(args: argparse.Namespace) -> int:
+    """Write a tool's hooks, or take them out again."""
+    from poundlock.adapters import keys
+    from poundlock.cli import attach, hooking
+
+    tool, settings = args.client, places.read_settings(args.config)
+    folder = places.state_folder(settings)
+    credentials = Credentials(places.credentials(folder))
+    name = "" if args.open else hooking.noted(tool)
+    if args.undo:
+        master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+        paths = hooking.undo(folder, master, tool)
+        credentials.remove(hooking.noted(tool))
+        sys.stdout.write("".join(f"without hooks: {path}\n" for path in paths))
+        return 0
+    if attach.attached(folder, hooking.noted(tool)):
+        raise ConfigFault(f"Hooks are set up for {tool}.", advice=f"Type: poundlock init {tool} --hooks --undo")
+    token = credentials.add(name=name, human=getpass.getuser(), tool=tool) if name else ""
+    written = False
+    try:
+        changes = hooking.changes(tool, settings, folder, token, when_away=args.when_away, http=args.http)
+        sys.stdout.write("\n".join(change.shown() for change in changes) + "\n")
+        if args.diff:
+            return 0
+        if not args.yes and not agreed():
+            sys.stdout.write("Nothing was written.\n")
+            return 1
+        master = keys.load(folder / "master.key", os.environ, place=settings.state.master_key)
+        attach.apply(folder, master, hooking.noted(tool), changes, credential=name)
+        written = True
+    finally:
+        if name and not written:
+            credentials.remove(name)
+    sys.stdout.write("".join(f"wrote: {change.path}\n" for change in changes))
+    sys.stdout.write(
+        "Keep a gateway running (`poundlock serve`). Hooks teach; what enforces is the network path: "
+        f"`poundlock run -- {tool}` or `poundlock init {tool}`. See docs/how-to/hooks.md.\n"
     )
     return 0
 

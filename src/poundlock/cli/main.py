@@ -22,6 +22,7 @@ COMMANDS = {
     "serve": ("serve", "run the gateway"),
     "intercept": ("intercept", "run a proxy for tools that take no base URL"),
     "init": ("init", "write the configuration, or a tool's own so that it uses the gateway"),
+    "hook": ("hook", "judge an agent's event for its hook"),
     "doctor": ("doctor", "check the installation and say what to mend"),
     "scan": ("scan", "search files for what must not leave"),
     "baseline": ("judging", "judge what a baseline lists"),

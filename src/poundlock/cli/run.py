@@ -82,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
             command = led(command, url, env)
         if through != "base":
             env.update(_intercepted(settings, args.config, url, token, stack))
+        env.update(POUNDLOCK_GATEWAY=url, POUNDLOCK_TOKEN=token)  # for the tool's hooks
         code = _child(command, env)
     if not args.quiet:
         sys.stderr.write(summary(folder, task))
@@ -259,7 +260,7 @@ def summary(folder: Path, task: str) -> str:
         records = [record_of(row) for row in reading.rows()]
     finally:
         reading.close()
-    mine = [record for record in last_words(records) if record.body["principal"]["task"] == task]
+    mine = [row for row in last_words(records) if row.body["principal"]["task"] == task and "hook" not in row.body]
     treated: dict[str, dict[str, set[str]]] = {"disguise": {}, "impound": {}}
     stopped: Counter[str] = Counter()
     for record in mine:
