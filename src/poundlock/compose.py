@@ -215,6 +215,7 @@ def leasing(
         store=file,
         ledger=Identities(store, clock, by="gateway"),
         desk=line.desk,
+        approvals=ApprovalFile(store, clock),
         vault=store,
         snapshots=line.snapshots,
         clock=clock,
@@ -230,7 +231,7 @@ def _reaper(settings: Settings, store: SqliteStore, file: LeaseFile, made: Broke
 @contextlib.asynccontextmanager
 async def leases(settings: Settings) -> AsyncIterator[tuple[LeaseFile, Reaper, Brokers]]:
     """Open the leases for one command. Raises: `Fault`, `ConfigFault`."""
-    async with _opened(settings) as (store, clock):
+    async with opened(settings) as (store, clock):
         file = LeaseFile(store, clock, by=getpass.getuser())
         made = brokers(settings)
         try:
@@ -364,7 +365,7 @@ def exchange(settings: Settings) -> tuple[SocketExchange, SqliteStore]:
         ),
         identity=callers(settings, folder, master, store, clock),
         clock=clock,
-        register=policyfiles.register(),
+        register=policyfiles.register(settings.vendors.files),
         memo=Memo(settings.gateway.memo_bytes // 4),
         passages=Passages(settings.gateway.memo_bytes * 3 // 4),
         attachments=Attachments(settings.documents, DocumentReader(seconds=settings.documents.seconds)),

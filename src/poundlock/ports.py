@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from poundlock.config import Level
     from poundlock.core.approvals import Approval, Wait, Waiting
     from poundlock.core.identity.registry import Person, Refusal, Seen
     from poundlock.core.identity.tasks import Standing
-    from poundlock.config import Level
     from poundlock.core.leases import Held, Lease, Minted
     from poundlock.core.mcp import Pin, Server
     from poundlock.core.model import Draft, Principal, Record, ScopeKey, Surrogate

@@ -21,12 +21,14 @@ from poundlock.core.errors import Fault
 from poundlock.core.identity import repositories, surroundings, tasks
 from poundlock.core.identity.registry import Tool
 from poundlock.core.identity.tasks import Task
+from poundlock.core.model import covers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from poundlock.adapters.sqlite import Identities
     from poundlock.config import Settings
+    from poundlock.core.leases import Grant
 
 RENEW = 180
 """Seconds from one renewal to the next: a task that is not renewed for ten minutes ends."""
@@ -47,15 +49,21 @@ class Errand(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened(settings: Settings, *, tool: str, program: str, scopes: Iterable[str] = ()) -> Iterator[Errand]:
+def opened(
+    settings: Settings, *, tool: str, program: str, scopes: Iterable[str] = (), grants: Iterable[Grant] = ()
+) -> Iterator[Errand]:
     """Open a task for one run of a tool, renew it while this lasts, and end it.
+
+    It may ask for leases on `grants` as far as the tool's own scopes let it.
 
     Raises: `ClientFault` when the tool or whoever runs it is refused, with the reason.
     """
     token = fresh()
     name = _NO_NAME.sub("-", tool).lstrip("._@+/-") or "tool"
     who = login.human(settings)
-    task = register.within(settings, lambda known: _open(known, settings, name, program, who, tuple(scopes), token))
+    task = register.within(
+        settings, lambda known: _open(known, settings, name, program, who, tuple(scopes), token, tuple(grants))
+    )
 
     def renew(_number: int, _frame: object) -> None:
         # In the tool's time of waiting: no thread beside the one that starts processes. The next alarm is set when
@@ -82,6 +90,7 @@ async def _open(
     who: tuple[str, str, str],
     scopes: tuple[str, ...],
     token: str,
+    grants: tuple[Grant, ...] = (),
 ) -> str:
     human, how, subject = who
     now = known.now()
@@ -89,12 +98,14 @@ async def _open(
         purpose = "started with `poundlock run`"
         await known.keep_tool(Tool(id=name, owner=human, state="active", purpose=purpose), new=True)
     seen = known.ask.tool(name)
+    limits = seen.tool.scopes if seen else ()
+    leased = [grant.scope for grant in grants if not limits or covers(limits, grant.scope)]
     task = Task(
         id=uuid.uuid4().hex[:12],
         tool=name,
         human=human,
         team=seen.tool.team if seen else "",
-        scopes=tasks.scopes(scopes) or (seen.tool.scopes if seen else ()) or tasks.SCOPES,
+        scopes=tuple(dict.fromkeys((*(tasks.scopes(scopes) or limits or tasks.SCOPES), *leased))),
         max_tier=seen.tool.max_tier if seen else "restricted",
         opened=now,
         expires=now + settings.identity.task_hours * 3_600_000_000_000,

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from poundlock.adapters import places
-from poundlock.cli import clients, errand
+from poundlock.cli import clients, errand, grants
 from poundlock.config import DEFAULT_PROVIDERS
+from poundlock.core import leases
 from poundlock.core.errors import ConfigFault
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="NAME",
         help="leave this variable, or this group of credentials (aws, ssh, github, …), in the tool's environment",
     )
+    parser.add_argument(
+        "--grant",
+        action="append",
+        default=[],
+        metavar="BACKEND:NAME:LEVEL",
+        help="give the tool a credential of its own, which ends with it: postgres:orders:read",
+    )
     parser.add_argument("--quiet", action="store_true", help="no summary at the end")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the tool and its arguments")
 
@@ -67,8 +75,10 @@ def run(args: argparse.Namespace) -> int:
     folder = places.state_folder(settings)
     client = clients.of_program(command[0])
     tool = client.id if client else Path(command[0]).name
+    wanted = [leases.grant(text) for text in dict.fromkeys(args.grant)]
     with contextlib.ExitStack() as stack:
-        task, token = stack.enter_context(errand.opened(settings, tool=tool, program=Path(command[0]).name))
+        program = Path(command[0]).name
+        task, token = stack.enter_context(errand.opened(settings, tool=tool, program=program, grants=wanted))
         url = stack.enter_context(_gateway(settings, args.config))
         given = errand.environment(os.environ, settings, tool=tool, keep=args.keep, stack=stack, quiet=args.quiet)
         through = "intercept" if args.intercept else client.through if client else "base"
@@ -82,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
             command = led(command, url, env)
         if through != "base":
             env.update(_intercepted(settings, args.config, url, token, stack))
+        env = grants.without(env, settings)
+        env.update(grants.given(settings, url, token, wanted, stack=stack, quiet=args.quiet))
         env.update(POUNDLOCK_GATEWAY=url, POUNDLOCK_TOKEN=token)  # for the tool's hooks
         code = _child(command, env)
     if not args.quiet:

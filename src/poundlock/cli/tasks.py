@@ -173,6 +173,9 @@ def _line(record: Record) -> str:
     if record.kind == "task":
         why = f": {body['why']}" if body.get("why") else ""
         return f"task     {record.id} {body['event']}{why} (by {body['by']})"
+    if record.kind == "lease":
+        why = f": {body['why']}" if body.get("why") else ""
+        return f"lease    {record.id} {body['grant']} {body['event']}{why} (by {body['by']})"
     return f"{record.kind:<8} {record.id}"
 
 

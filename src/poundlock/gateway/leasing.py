@@ -1,7 +1,7 @@
 """The broker's desk: a task asks for a lease, policy decides, a broker makes the credential; and the reaper ends it.
 
 INVARIANT: a lease is durable before its credential is made, and given out only when that is durable, too. Whoever
-makes the credential never decides. It never keeps a credential, and never ends a lease of another task on a task's word.
+makes a credential never decides. It never keeps one, and never ends a lease of another task on a task's word.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from poundlock.gateway.auth import Callers
     from poundlock.gateway.http import Handler, Request, Respond
     from poundlock.gateway.snapshot import Snapshots
-    from poundlock.ports import Broker, Clock, Leases, Register, Vault
+    from poundlock.ports import Approvals, Broker, Clock, Leases, Register, Vault
 
 PATH = "/leases"
 """POST asks for a lease; DELETE on `/leases/ID` gives one back."""
@@ -43,6 +43,17 @@ LOOK = 2.0
 """Seconds after which open leases are looked at anyway: their time may be over, or an attempt is due."""
 AT_ONCE = 4
 """How many leases are ended at a time."""
+
+
+class Waits(ClientFault):
+    """A person has to agree first, under the approval `id`."""
+
+    def __init__(self, name: str, id: str) -> None:  # noqa: A002 (the word that records use)
+        super().__init__(
+            f"A person has to agree to {name}: approval {id}.",
+            advice=f"`poundlock approve {id}` answers it; then ask again.",
+        )
+        self.id = id
 
 
 class Ledger(Protocol):
@@ -116,6 +127,7 @@ class Leasing:
         store: Leases,
         ledger: Ledger,
         desk: Desk,
+        approvals: Approvals,
         vault: Vault,
         snapshots: Snapshots,
         clock: Clock,
@@ -127,6 +139,7 @@ class Leasing:
         self._store = store
         self._ledger = ledger
         self._desk = desk
+        self._approvals = approvals
         self._vault = vault
         self._snapshots = snapshots
         self._clock = clock
@@ -135,6 +148,9 @@ class Leasing:
         """Answer one request."""
         try:
             status, body = await self._answer(request)
+        except Waits as fault:
+            body = {"error": {"message": f"Poundlock: {fault.message}", "advice": fault.advice, "approval": fault.id}}
+            status = 409
         except Fault as fault:
             status = 503 if isinstance(fault, UpstreamFault) else 400 if isinstance(fault, ClientFault) else 500
             body = {"error": {"message": f"Poundlock: {fault.message}", "advice": fault.advice}}
@@ -162,9 +178,7 @@ class Leasing:
         """Give the task that asks, by its own credential and nothing else. Raises: `ClientFault`."""
         bound = Bound(method=request.method, url=f"http://{request.header_map.get('host', '')}{request.raw_path}")
         admission = (
-            await self._callers.admit(request.token, request.header_map, request.peer, bound)
-            if request.token
-            else None
+            await self._callers.admit(request.token, request.header_map, request.peer, bound) if request.token else None
         )
         if admission is None or admission.principal.authenticated not in {"task", "token"}:
             raise ClientFault(
@@ -245,6 +259,9 @@ class Leasing:
         if found.admitted:
             await self._desk.use((found.id,), lease.id)
             return found.id
+        waiting = self._approvals.find(found.id) if found.id else None
+        if waiting is not None:
+            raise Waits(name, waiting.id)
         why = " ".join(reason.reason for reason in answer.reasons if reason.effect == "forbid")
         await self._store.used(
             lease, {"event": "refused", "why": why, "policies": _policies(answer), "approval": found.id}
@@ -261,10 +278,7 @@ class Leasing:
             exchange=lease.id,
             excerpt=f"a lease on {name} for {principal.tool}, for {self._brokers.minutes(lease.resource)} minutes",
         )
-        raise ClientFault(
-            f"A person has to agree to {name}: approval {found.id}.",
-            advice=f"`poundlock approve {found.id}` answers it; then ask again.",
-        )
+        raise Waits(name, found.id)
 
 
 class Reaper:

@@ -21,6 +21,9 @@ from poundlock.core.errors import ConfigFault, UpstreamFault
 from poundlock.core.leases import SECOND, Minted
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import Any
+
     from poundlock.config import Level
     from poundlock.core.leases import Lease
 
@@ -60,9 +63,10 @@ class PostgresBroker:
         role = _name(lease.handle)
         inside = f" IN ROLE {', '.join(map(_name, level.roles))}" if level.roles else ""
         text = verifier(password, os.urandom(16))
+        never = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+        limits = f"VALID UNTIL {_text(until)} CONNECTION LIMIT {self._connections} {never}{inside}"
         statements = [
-            f"CREATE ROLE {role} LOGIN PASSWORD {_text(text)} VALID UNTIL {_text(until)} "
-            f"CONNECTION LIMIT {self._connections} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS{inside}",
+            f"CREATE ROLE {role} LOGIN PASSWORD {_text(text)} {limits}",
             f"COMMENT ON ROLE {role} IS {_text(f'Poundlock: lease {lease.id} of task {lease.task}')}",
         ]
         rights, numbers = (_WRITES, "USAGE, SELECT") if level.writes else (_READS, "SELECT")
@@ -118,7 +122,7 @@ class PostgresBroker:
             )
             if not ended:
                 return
-            await asyncio.sleep(0.005 if turn < 8 else 0.05)  # noqa: PLR2004 (most sessions end within a moment)
+            await asyncio.sleep(0.005 if turn < 8 else 0.05)
         raise UpstreamFault("A session of the lease did not end.", advice="It is tried again.")
 
     async def _open(self) -> asyncpg.Connection:
@@ -133,7 +137,7 @@ class PostgresBroker:
             )
         return self._connection
 
-    async def _ask(self, waiting):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 (whatever it waits for)
+    async def _ask(self, waiting: Awaitable[Any]) -> Any:
         """Wait for the server. Raises: `UpstreamFault`, without the server's words: they may quote a statement."""
         try:
             return await waiting

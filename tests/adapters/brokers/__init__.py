@@ -1,0 +1,1 @@
+"""Brokers against the real thing."""
