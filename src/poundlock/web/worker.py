@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
 from poundlock import compose
 from poundlock.adapters import keys, places
@@ -14,6 +15,9 @@ from poundlock.gateway.leasing import Counter
 from poundlock.gateway.mcp_http import PREFIX as MCP
 from poundlock.gateway.mcp_http import Front, McpExchange
 from poundlock.web.data_plane import DataPlane
+
+if TYPE_CHECKING:
+    from poundlock.gateway.http import Handler
 
 
 def data_plane() -> DataPlane:
@@ -35,7 +39,7 @@ def data_plane() -> DataPlane:
         desk, reaper, _ = compose.leasing(settings, line, store, brokers)
         running.append(asyncio.create_task(reaper.watch()))
         mcp = McpExchange(compose.McpLine(settings, line, store), line.upstream, new_id=line.new_id)
-        own = {MCP: mcp, HOOKS: HookExchange(line)}
+        own: dict[str, Handler] = {MCP: mcp, HOOKS: HookExchange(line)}
         return Wicket(compose.issuing(settings, line, store), Counter(desk, Front(line, own, line.socket)))
 
     async def shutdown() -> None:
