@@ -157,7 +157,8 @@ def gemini(
     settings = home / ".gemini" / "settings.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     told = {"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": False}}
-    settings.write_text(json.dumps({**told, "general": {"enableAutoUpdate": False}}))
+    kept = json.loads(settings.read_text()) if settings.exists() else {}  # its hooks, for example
+    settings.write_text(json.dumps({**kept, **told, "general": {"enableAutoUpdate": False}}))
     node = clients.executable("node22").resolve().parent
     environment = {
         "PATH": f"{node}:{os.environ.get('PATH', '/usr/bin:/bin')}",

@@ -25,7 +25,8 @@ AWAY = (
 _LOOPBACK = "http://127.0.0.1:"
 
 
-def main(arguments, event_data=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D103 (typing costs a module)
+def main(arguments: list[str], event_data: bytes | None = None) -> int:
+    """Take one event to its end; `arguments` are the note's path and the event's name. Gives the exit code."""
     event = arguments[1] if len(arguments) > 1 else ""
     lines = []
     try:
@@ -53,7 +54,7 @@ def main(arguments, event_data=None):  # type: ignore[no-untyped-def]  # noqa: A
     return code
 
 
-def _asked(port, path, token, data):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _asked(port: int, path: str, token: str, data: bytes) -> tuple[int, bytes, bytes]:
     """Ask the gateway; give the exit code, and what is for standard output and standard error."""
     head = (
         f"POST {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"

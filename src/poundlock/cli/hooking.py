@@ -85,7 +85,8 @@ def changes(
     ours = {event: _entry(tool, place, event, note, url if http else "") for event in place.events}
     made = [Setting(path=("hooks", event), value=value) for event, value in _added(text, ours).items()]
     if not place.grouped and "version" not in text:
-        made.insert(0, Setting(path=("version",), value=1))  # type: ignore[arg-type] (JSON takes a number, too)
+        version: Any = 1
+        made.insert(0, Setting(path=("version",), value=version))
     after = edits.edited("json", text, made).encode()
     out = [attach.Change(path=str(file), before=before, after=after, mode=mode)]
     if not http:
