@@ -67,6 +67,11 @@ class Calls:
             self._questions.append(_Question(found.id, needs, answer, excerpt))
         return found
 
+    @property
+    def open(self) -> bool:
+        """Whether there is something to put on record."""
+        return bool(self._questions or self._used)
+
     async def settle(self) -> None:
         """Put what was asked and used on record. Raises: `Fault`; the client gets nothing then."""
         questions, self._questions = self._questions, []

@@ -101,13 +101,14 @@ class Home:
 
     async def settle(self) -> None:
         """Put on record what people were asked about the answer's calls, before the client gets them."""
-        if self.calls is not None:
+        if self.calls is not None and self.calls.open:
             await self.calls.settle()
 
     async def give(self, respond: Respond, chunk: bytes) -> None:
         """Send a piece to the client, if there is one."""
         if chunk:
-            await self.settle()
+            if self.calls is not None and self.calls.open:  # asked for each piece: a call less
+                await self.settle()
             self.given += len(chunk)
             await respond.send(chunk)
 
@@ -394,7 +395,8 @@ class Exchange(Ways):
                 async for chunk in response.chunks():
                     home.received += len(chunk)
                     piece = codec.feed(chunk)
-                    await self._remember(home)
+                    if home.follow is not None:
+                        await self._remember(home)
                     await home.give(respond, piece)
             except UpstreamFault as fault:
                 # What was held back belongs to the client, and then it is told that this was not the end.

@@ -178,7 +178,8 @@ class SqliteStore:
         issued: list[Surrogate] = []
         if sealed_key is not None:
             _, sealing = await self._sealing(scope)
-            issued = await self._read(lambda: [sealing.unseal(*row) for row in rows])
+            if rows:
+                issued = await self._read(lambda: [sealing.unseal(*row) for row in rows])
             entry.sealed_key = sealed_key
         self._memory.add(scope, conversation, entry, issued, refused)
         entry.seq = max(entry.seq, seq)
