@@ -27,22 +27,38 @@ def test_it_writes_a_configuration_that_means_the_defaults(home, capsys):
     assert str(path) in capsys.readouterr().out
 
 
+NEEDED = {
+    "providers.NAME.upstream": '"https://api.example.com"',
+    "identity.workloads.NAME.claims": '{ sub = "spiffe://corp.example/*" }',
+    "identity.workloads.NAME.tool": '"ci"',
+    "rollout.mode": '"monitor"',
+    "sandboxes.name": '"n"',
+    "sandboxes.until": '"2100-12-31"',
+    "sandboxes.people": '["ada"]',
+    "accounts.NAME.provider": '"openai"',
+    "budgets.NAME.measure": '"exchanges"',
+    "budgets.NAME.limit": "100",
+    "resources.NAME.backend": '"postgres"',
+    "resources.NAME.secret_env": '"ADMIN"',
+}
+"""What stands in the place of `required`, or is needed with it."""
+
+
 def test_every_line_of_the_template_can_be_taken_in_use():
     """Without its comment sign each setting is valid, and has its default."""
     from poundlock.cli.init import template
 
     lines = []
+    table = ""
     for line in template().splitlines():
         name, _, value = line.removeprefix("# ").partition(" = ")
-        if line.startswith("# [") or (name.isidentifier() and value and "providers" not in line):
+        if line.startswith("# ["):
+            table = line.strip("# []") + "."
             lines.append(line.removeprefix("# "))
-    text = "\n".join(lines).replace("upstream = required", 'upstream = "https://api.example.com"')
-    text = text.replace('= "required"', '= "https://api.example.com"')
-    text = text.replace("claims = required", 'claims = { sub = "spiffe://corp.example/*" }')
-    text = text.replace("tool = required", 'tool = "ci"').replace("mode = required", 'mode = "monitor"')
-    text = text.replace("name = required", 'name = "n"')
-    text = text.replace("until = required\npeople = []", 'until = "2100-12-31"\npeople = ["ada"]')
-    settings = config.load(text)
+        elif name.isidentifier() and value:
+            assert value != "required" or table + name in NEEDED, f"a value for {table}{name} is missing above"
+            lines.append(f"{name} = {NEEDED.get(table + name, value)}")
+    settings = config.load("\n".join(lines))
     assert settings.providers["NAME"].upstream == "https://api.example.com"
     assert settings.gateway == config.Gateway()
 

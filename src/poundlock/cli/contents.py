@@ -10,7 +10,7 @@ import io
 import os
 import sys
 from contextlib import closing
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from poundlock.cli import location, suppressions
 
@@ -247,13 +247,14 @@ class _Patience:
     def __init__(self, seconds: int) -> None:
         self._seconds = seconds
         self._set = False
+        self._before: Any = None
 
     def __enter__(self) -> None:
         import signal
         import threading
 
         if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGALRM, self._ring)
+            self._before = signal.signal(signal.SIGALRM, self._ring)
             signal.setitimer(signal.ITIMER_REAL, self._seconds, 1)
             self._set = True
 
@@ -262,6 +263,7 @@ class _Patience:
 
         if self._set:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._before or signal.SIG_DFL)
 
     @staticmethod
     def _ring(*_: object) -> None:
