@@ -488,14 +488,14 @@ def describe() -> list[tuple[str, str, str, str]]:
     rows: list[tuple[str, str, str, str]] = []
 
     def section(prefix: str, struct: type[msgspec.Struct]) -> None:
+        inner: list[tuple[str, type[msgspec.Struct]]] = []  # TOML wants a table's own settings before its tables.
         for field in msgspec.structs.fields(struct):
             kind: Any = field.type
             if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-                section(f"{prefix}{field.name}.", kind)
+                inner.append((f"{prefix}{field.name}.", kind))
                 continue
             if prefix + field.name in _TABLES:
-                prefix_of, struct_of = _TABLES[prefix + field.name]
-                section(prefix_of, struct_of)
+                inner.append(_TABLES[prefix + field.name])
                 continue
             description = next(
                 (str(meta.description) for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta)), ""
@@ -505,6 +505,8 @@ def describe() -> list[tuple[str, str, str, str]]:
             default = "required" if value is msgspec.NODEFAULT else msgspec.json.encode(value).decode()
             name = getattr(plain, "__name__", str(plain)) if isinstance(plain, type) else str(plain)
             rows.append((prefix + field.name, name.replace("typing.", ""), default, description))
+        for prefix_of, struct_of in inner:
+            section(prefix_of, struct_of)
 
     section("", Settings)
     return rows
