@@ -25,7 +25,7 @@ WORDS = (
     "|[_-]p(?:ass|w)[=: \"'\\n\\t\\\\<*%]|(?:store|key)pass[ ]|(?:bind|root)pw[ :]|[ ]pw is "
     "|[-_.\"' \\n{(,;?&]pw[\"']?[ ]?[=:]|kennwort|passwort|contrase(?:n|\\xc3\\xb1)a|mot[ _]de[ _]passe"
     "|[^a-z]mdp[\"']?[ ]?[=:]|senha"
-    "|wachtwoord|l(?:o|\\xc3\\xb6)senord|\\xd0\\xbf\\xd0\\xb0\\xd1\\x80\\xd0\\xbe\\xd0\\xbb\\xd1\\x8c"
+    "|wachtwoord|l(?:o|\\xc3\\xb6)senord|\\xd0\\xb0\\xd1\\x80\\xd0\\xbe\\xd0\\xbb\\xd1\\x8c"
     "|\\xe5\\xaf\\x86\\xe7\\xa0\\x81"
     "|\\xe5\\xaf\\x86\\xe7\\xa2\\xbc|\\xe3\\x83\\x91\\xe3\\x82\\xb9\\xe3\\x83\\xaf\\xe3\\x83\\xbc\\xe3\\x83\\x89"
     "|\\xeb\\xb9\\x84\\xeb\\xb0\\x80\\xeb\\xb2\\x88\\xed\\x98\\xb8"
@@ -37,7 +37,10 @@ WORDS = (
     "|hmac|[-_\"' ]t?otp[-_\"'=:]"
     "|[-_.\"' \\n({,]key[\"']?[ ]?[=:]|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code"
     "|[-_]pat[\"']?[ ]?[=:]"
-    "|[-_]pat[\"']?[ ]?[=:]"
+    "|aes[-_ .]?key|cipher[-_ .]?key|partner[-_ .]?key|[ ]key we |[ ]key i "
+    # Schlüssel, 密钥, 密鑰, ключ, hasło, parola(sı), şifre(si)
+    "|schl\\xc3\\xbcssel|\\xe5\\xaf\\x86\\xe9\\x92\\xa5|\\xe5\\xaf\\x86\\xe9\\x91\\xb0|\\xd0\\xba\\xd0\\xbb\\xd1\\x8e\\xd1\\x87"
+    "|has\\xc5\\x82o|parola(?:s\\xc4\\xb1)?|\\xc5\\x9fifre(?:si)?"
     "|[-_\"' \\n]psk[\"']?[ ]?[=:]|requirepass|masterauth|ssws "
 )
 EXPRESSION = f"(?i:{WORDS})"
@@ -45,7 +48,7 @@ EXPRESSION = f"(?i:{WORDS})"
 STRONG = Expression(
     r"passw(?:or)?d|passwd|passphrase|passcode|pwd|kennwort|passwort|contrase[nñ]a|mot[ _]de[ _]passe|mdp|senha"
     r"|wachtwoord"
-    r"|l[oö]senord|пароль|密码|密碼|パスワード|비밀번호|identified by"
+    r"|l[oö]senord|пароль|hasło|parola(?:sı)?|şifre(?:si)?|密码|密碼|パスワード|비밀번호|identified by"
     r"|(?:^|[^a-z])p(?:ass|w)[_0-9]{0,2}$|[a-z](?-i:Pass|Pw)$|psk|wpa[-_2]|requirepass"
     r"|masterauth|(?:store|key)pass$|(?:bind|root)pw$",
     re.IGNORECASE,
@@ -53,8 +56,8 @@ STRONG = Expression(
 MANY = Expression(r"(?:mot[ _]de[ _]passe|identified by)[\s\"'`*]*$", re.IGNORECASE)
 MIDDLE = Expression(
     r"secret|token|credential|session[-_ ]?id|(?:^|[^a-z])(?:sid|pat)$|hmac|(?:api|access|private|encryption|signing"
-    r"|master|account|auth|app|application|license|service"
-    r"|admin|shared|storage|deploy|subscription|webhook)[-_ .]?key|authorization|bearer",
+    r"|master|account|auth|app|application|license|service|aes|cipher|partner"
+    r"|admin|shared|storage|deploy|subscription|webhook)[-_ .]?key|authorization|bearer|schlüssel|密钥|密鑰|ключ",
     re.IGNORECASE,
 )
 # A name with one of these speaks of something about a secret, not of the secret.
@@ -70,12 +73,12 @@ ABOUT = Expression(
     r"|algorithm|scheme|scope|scopes|status|state|source|at|date|time|char|chars|set|list|map|mask|validator|strength"
     r"|template|fingerprint|thumbprint|checksum|key_id|group|mode|method|option|options|flag|role|user|username"
     r"|email|short|long|weak|invalid|expired|missing|mismatch|incorrect|wrong|failed|changed|updated|command|cmd"
-    r"|encoder|rule|rules|requirements|instructions|visible|visibility|toggle|icon|view|screen)$)"
+    r"|encryption|encoding|hashing|encoder|rule|rules|requirements|instructions|visible|visibility|toggle|icon|view|screen)$)"
     r"|(?:Hash|Length|Type|Name|Path|File|Url|Uri|Policy|Field|Label|Hint|Error|Prompt|Pattern|Id|Ids|Arn|Ref|Index"
     r"|Expiry"
     r"|Placeholder|Enabled|Required|Count|Limit|Prefix|Class|Text|Message|Validator|Strength|Status|Input|Form|Scope"
     r"|Mode|Command|Encoder|Strategy|Algorithm|Method|Format|Version|Endpoint|State|Store|Service|Factory|Handler|Resolver)$"
-    r"|(?i:public[-_]?key|pubkey|tokeniz|tokenis)|[Nn]ext\w{0,14}[Tt]oken|(?:Key|Token|Password)Auth$"
+    r"|(?i:public[-_]?key|pubkey|site[-_]?key|tokeniz|tokenis)|[Nn]ext\w{0,14}[Tt]oken|(?:Key|Token|Password)Auth$"
     r"|(?i:(?:encrypted|wrapped|sealed|hashed)[-_]?(?:password|passwd|key|token|secret|data|value|private[-_]?key)$)"
     r"|(?i:(?:cache|sort|partition|primary|foreign|object|row|dedup|map|i18n|config|lookup|group|restore"
     r"|idempotency|registry|shortcut|index|range|composite|clustering|unique|translation|message|state|query|feature"
@@ -87,6 +90,7 @@ ABOUT = Expression(
 SPACED_WORDS = Expression(r"(?:[^\W\d_]{2,}[ ,.!?:'’]+){1,}[^\W\d_]*[ ,.!?:'’]*")
 PHRASE = Expression(r"[a-z]{2,12}(?: [a-z]{2,12}){3,24}")
 DIGITS = Expression(r"[0-9]{2}")
+FIGURE = Expression(r"[0-9]")
 MARKED = Expression(r"[@#$%^&*]|![A-Za-z]")
 # What stands beside `password` and `token` in texts on technology (`password sha256`, `token oauth2`).
 TECHNICAL = Expression(
@@ -110,6 +114,7 @@ GETTERS = (
     "hash",
     "fetch",
 )
+WORD = Expression(r"[A-Za-z]{2,16}\Z")
 DOTTED = Expression(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)+")
 PIECES = Expression(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^A-Za-z0-9]+")
 
@@ -120,7 +125,9 @@ def strength(name: str) -> int:
 
     Answers are kept: the same few names stand everywhere, and a name is no value.
     """
-    if name.lower().endswith(("session_id", "session-id", "sessionid")):
+    if name.lower().endswith(
+        ("session_id", "session-id", "sessionid", "secret_id", "secret-id", "secretid")
+    ):
         return SECRET
     if ABOUT.search(name.lower() if name.isupper() else name):
         return 0
@@ -135,6 +142,11 @@ def level(name: str, line: str) -> int:
     """Give the strength of a name; `line` is what stands up to its end, for names of several words."""
     if name in ("passe", "BY", "by", "Passe") and MANY.search(line):
         return PASSWORD
+    if name in ("key", "Key", "KEY"):
+        # A bare word: what stands before it says which key (`the shared key`, `a foreign key`).
+        before = line[: len(line) - 3].rstrip()
+        word = WORD.search(before[-20:]) if len(before) < len(line) - 3 else None
+        return strength(f"{word.group()}_key") if word else WEAK
     return strength(name) if len(name) < 100 else WEAK
 
 
@@ -158,6 +170,8 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
     `following` is the character after the value.
     """
     size = len(value)
+    if level == WEAK and " " not in value and (size < 16 or FIGURE.search(value) is None):
+        return 0.0  # what the end of this function asks for, told before all that costs more
     if scoring.made_up(value):
         return 0.0
     low = (value.rstrip(":=?!.,") or value).lower()
@@ -187,6 +201,10 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
         return 0.0
     if reading.how == "beside":
         return _beside(value, level)
+    if shape != "uuid" and size < 32 and name.endswith(("secret_id", "secret-id", "secretid")):
+        return 0.0
+    if level == WEAK and name == "key" and reading.how == "prose":
+        level = SECRET  # `the key is …`, `this is the key we use: …`
     if " " in value:
         if name.endswith(("passphrase", "mnemonic")) and reading.quoted and PHRASE.fullmatch(value):
             return 0.65
@@ -215,7 +233,7 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
             if level < PASSWORD or not tight:
                 return 0.0
             return _weak_password(bare, bits)
-    elif DOTTED.fullmatch(bare) and bits < 4.3:
+    elif DOTTED.fullmatch(bare) and bits < 4.3 and (level < PASSWORD or not DIGITS.match(value[-2:])):
         return 0.0
     if name.strip("$").endswith("pwd") and value[0] in "/~":
         return 0.0
@@ -237,7 +255,9 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
         return 0.0
     if level == SECRET:
         if size < 16:
-            return 0.65 if figures and bits >= 4.3 and reading.how != "prose" else 0.0
+            if reading.how == "prose" and (scoring.classes(value) < 3 or TECHNICAL.search(value)):
+                return 0.0
+            return 0.65 if figures and bits >= 4.3 else 0.0
         if bits >= 4.2 and (figures or (bits >= 4.9 and scoring.entropy(value) >= 3.3) or _turning(value)):
             return 0.85
         return (

@@ -25,23 +25,26 @@ LINE = r"(?:\r?\n|\\{1,3}(?:r\\{1,3})?n)[+>-]?"
 BLANK = r"(?:[ \t]|\\t)"
 GAP = rf"(?:[ \t]|\\{{1,3}}t|{LINE})"
 ESCAPED = r"\\{0,3}"  # what stands before a quote, in a string within a string
+OF = "for|of|to|für|vom|zum|de|del|da|do|dos|das|des|du|pour|para|[Oo]n|at|in|от|для|к|od|dla"
 WORD = rf"{ESCAPED}[\"'][\w.\-]{{1,40}}{ESCAPED}[\"']"
 CONNECT = Expression(
     rf"""(?P<close>(?:\[\w{{0,20}}\])?(?:\\{{0,7}}["'`]|&quot;|&\#34;|%22|\\u0022|%(?=\s?=)|\*{{1,2}}|[\])}}])*)
     (?:
-      (?P<typed>\s?\??:\s?[A-Za-z_][\w.<>\[\]|?]{{0,40}}(?:\s\|\s\w{{1,20}})?\s{{0,3}}=(?!=)[ \t]{{0,3}}(?=[^\s,;}})\]])
+      (?P<typed>\s?\??:\s?(?:&\s?(?:'\w{{1,12}}\s)?)?[A-Za-z_][\w.<>\[\]|?]{{0,40}}(?:\s\|\s\w{{1,20}})?\s{{0,3}}=(?!=)[ \t]{{0,3}}(?=[^\s,;}})\]])
         |\s(?:string|String|NSString)\s{{0,3}}:?=\s{{0,3}})
     # A Terraform variable, a template's parameter, an object with a value: `"db_password" {{ … default = "…"`.
-    | (?P<block>[ ]?[=:]?[ ]?\{{{GAP}{{0,24}}
-        (?:{ESCAPED}["']?\w{{2,20}}{ESCAPED}["']?[ ]{{0,8}}[=:][ ]{{0,3}}[^\n,\\]{{0,120}}
-          (?:\\["'][^\n,\\]{{0,60}}){{0,2}}(?:,|{LINE}){GAP}{{0,24}}){{0,4}}
+    | (?P<block>[ ]?[=:]?[ ]?\{{{GAP}{{0,24}}+
+        (?:{ESCAPED}["']?\w{{2,20}}+{ESCAPED}["']?[ ]{{0,8}}[=:][ ]{{0,3}}[^\n,\\]{{0,120}}+
+          (?:\\["'][^\n,\\]{{0,60}}+){{0,2}}(?:,|{LINE}){GAP}{{0,24}}+){{0,4}}
         {ESCAPED}["']?(?:[Dd]efault|[Vv]alue){ESCAPED}["']?[ ]{{0,8}}[=:][ ]{{0,3}}(?={ESCAPED}["'])
       | :[ ]?(?:{LINE}[ \t]{{2,16}}\w{{2,20}}:[^\n\\]{{0,120}}){{0,4}}{LINE}[ \t]{{2,16}}(?:[Dd]efault|[Vv]alue):[ ])
     | (?P<assign>{BLANK}{{0,12}}(?:=>|:=|\?=|\|\|=|\+=|={{1,3}}|::?|->|<-|→){BLANK}{{0,12}}
         (?:\*{{2}}[ \t]?|!!str[ ]|&\w{{1,30}}[ ])?
         (?:\\?{LINE}[ \t]{{2,16}}(?={ESCAPED}["'`])
         |[|>][-+]?{LINE}[ \t]{{1,16}}
-        |{LINE}[ \t]{{2,16}}(?=[^\s:=<>{{}}()\[\]\#"'`\\-]
+        # Parts in brackets, one to a line: `= ("…"`.
+        |\((?:[ ]|{LINE}[ \t]{{2,16}})?(?={ESCAPED}["'])
+        |{LINE}(?:[ \t]{{0,8}}{LINE})?[ \t]{{2,16}}(?=[^\s:=<>{{}}()\[\]\#"'`\\-]
           [^\s:(){{}}\[\]"'`\\]{{5,200}}[ \t]*(?:\r?\n|\\|$))(?=[^\n\\]{{0,40}}[0-9])
         # What stands behind a fallback: `= env.X || "…"`, `= get("X", "…")`, `: ${{X:-…}}`.
         |[\w.$!]{{1,40}}(?:\([ ]?{WORD}[^()\n"']{{0,20}}\)|\[{WORD}\])?!?[ ]
@@ -58,12 +61,12 @@ CONNECT = Expression(
     | (?P<comma>[ \t]{{0,3}},[ \t\n]{{0,12}}(?={ESCAPED}["'`]))
     | (?P<call>[ \t]?\(\s{{0,8}}(?={ESCAPED}["'`]))
     | (?P<part>(?<=["'])(?:\r?\n\r?\n|\\r\\n\\r\\n|\\n\\n)(?=[^\s\\]))
-    | (?P<prose>[ \t]{{1,3}}(?:(?:for|of|to|für|de|del|da|pour|para|[Oo]n|at|in)[ ][^\n]{{1,40}}?[ ])?
+    | (?P<prose>[ \t]{{1,3}}(?:(?:{OF})[ ][^\n]{{1,40}}?[ ])?
         (?:is|was|are|be|will[ ]be|set[ ]to|changed[ ]to|reset[ ]to|as|to|now|ist|lautet|est|es|[eé]|är|è|:)
         (?:[ ](?:now|this|the[ ]following))?[ ]?:?[ \t]{{1,3}}
-        |[ ](?:for|of|on|in|to|from)[ ][^\n:=]{{1,30}}:[ ]
-        |是[:：\s]?|：\s?|は[:：\s]?|は、|은\s|는\s|[ ]?—[ ]|[ ]-[ ])
-    | (?P<table>[ \t]{{0,30}}\|[ \t]{{0,30}})
+        |[ ](?:{OF}|from|we|I|you|they|that)[ ][^\n:=]{{1,30}}:[ ]
+        |是[:：\s]{{0,2}}|：\s?|は[:：\s]?|は、|은\s|는\s|[ ]?—[ ]|[ ]-[ ])
+    | (?P<table>[ \t]{{0,30}}\|[ \t]{{0,30}}(?:\{{\{{)?)
     | (?P<space>[ \t]{{1,8}})
     )""",
     re.VERBOSE,
@@ -87,6 +90,8 @@ SCHEMES = (
     "->",
 )
 SCHEME = Expression(r"(?i:bearer|token|apikey|basic)%20")
+FIELD = Expression(r"name=\\{0,3}[\"'][\w.\-\[\]]{1,60}\Z")
+"""The name of a part of a form (RFC 7578), whose value stands below an empty line."""
 CLOSERS = {"“": "”", "‘": "’", "«": "»"}
 SETTING = Expression(
     r"(?:requirepass|masterauth|rootpw|password|passwd|secret|token|api[_-]?key|auth[_-]?token"
@@ -113,7 +118,7 @@ LEADS = frozenset(
 )
 ASSIGNERS = ("export", "set", "ENV", "ARG", "SET", "setx", "-e", "--env", "+", "-", ">", "env", "local", "declare")
 PROSE = Expression(
-    r"[ \t]{1,3}(?:for|of|to|für|de|del|da|pour|para|[Oo]n|at|in|from|is|was|are|be|will|set|changed|reset|as|now|ist"
+    rf"[ \t]{{1,3}}(?:{OF}|from|we|I|you|they|that|is|was|are|be|will|set|changed|reset|as|now|ist"
     r"|string|String|lautet|est|es"
     r"|[eé]|är|è)[ :]"
 )
@@ -204,6 +209,8 @@ def read(text: str, end: int) -> Reading | None:
     how = connect.lastgroup or ""
     at = connect.end()
     low = stop - 80 if stop > 80 else 0
+    if how == "part" and FIELD.search(text, low, stop) is None:
+        return None
     opening = QUOTE.match(text, at)
     if opening is None:
         return _bare(text, at, low, stop, connect)
@@ -212,7 +219,7 @@ def read(text: str, end: int) -> Reading | None:
     start = opening.end()
     if how == "comma":
         # Only a call that sets something: `define("DB_PASSWORD", "…")`, or a row of a table; never a list of words.
-        before = line[: len(line) - len(name)].rstrip("\"'`\\")
+        before = line[: len(line) - len(name)].rstrip("\"'`\\#")
         if not connect["close"] or not (before.endswith(("(", "( ", "\n")) or not before):
             return None
     elif (
@@ -236,7 +243,7 @@ def read(text: str, end: int) -> Reading | None:
         return None
     if how == "comma":
         behind = text[close + 1 : close + 4].lstrip(" ")[:1]
-        row = not line[: len(line) - len(name)].rstrip("\"'`\\").endswith(("(", "( "))
+        row = not line[: len(line) - len(name)].rstrip("\"'`\\#").endswith(("(", "( "))
         if behind not in (("", "\n", "\r") if row else (")", ",")):
             return None
     return Reading(name, start, close, quoted=True, how=how, line=line, connector=connect.group())
