@@ -24,6 +24,7 @@ from poundlock.adapters.processes import LocalProcesses
 from poundlock.adapters.sqlite import ApprovalFile, Identities, LeaseFile, ProofFile, Questions, SqliteStore
 from poundlock.adapters.upstream import HttpUpstream
 from poundlock.core.audit import key_fingerprint
+from poundlock.core.budgets import Budget
 from poundlock.core.conversation import Memo
 from poundlock.core.errors import ClientFault, ConfigFault
 from poundlock.core.identity import registry
@@ -283,6 +284,14 @@ def _store(settings: Settings) -> tuple[SqliteStore, Clock]:
     return store, clock
 
 
+def budgets(settings: Settings) -> tuple[Budget, ...]:
+    """Give the budgets of the configuration."""
+    return tuple(
+        Budget(name=name, **{field: getattr(row, field) for field in row.__struct_fields__})
+        for name, row in settings.budgets.items()
+    )
+
+
 def mcp_servers(settings: Settings) -> McpFile:
     """Give the register of MCP servers. Raises `ConfigFault`."""
     folder = places.state_folder(settings)
@@ -370,6 +379,7 @@ def exchange(settings: Settings) -> tuple[SocketExchange, SqliteStore]:
         passages=Passages(settings.gateway.memo_bytes * 3 // 4),
         attachments=Attachments(settings.documents, DocumentReader(seconds=settings.documents.seconds)),
         approvals=ApprovalFile(store, clock),
+        tally=TallyFile(places.database(folder), budgets(settings), clock),
         keys=held,
         signer=AwsSigner(),
         new_id=lambda: uuid.uuid4().hex[:16],

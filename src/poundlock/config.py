@@ -286,6 +286,56 @@ class Sandbox(_Section, frozen=True, kw_only=True):
     providers: Annotated[tuple[str, ...], Meta(description="Which providers, by name. Empty: all.")] = ()
 
 
+class Vendors(_Section, frozen=True, kw_only=True):
+    """What is known of vendors beside the shipped register."""
+
+    files: Annotated[
+        tuple[str, ...],
+        Meta(description="Files with rows of your own (contracts, checks); a row replaces the shipped one."),
+    ] = ()
+
+
+class Account(_Section, frozen=True, kw_only=True):
+    """An account at a provider, `[accounts.NAME]`: where there is one, any other account there is personal."""
+
+    provider: Annotated[str, Meta(description="The provider, by name.")]
+    organisations: Annotated[
+        tuple[str, ...],
+        Meta(description="Its ids as the vendor's headers have them (`anthropic-organization-id`, …)."),
+    ] = ()
+    keys: Annotated[
+        tuple[str, ...], Meta(description="Digests of its keys: `poundlock vendors fingerprint VARIABLE`.")
+    ] = ()
+    repositories: Annotated[
+        tuple[str, ...], Meta(description="What it may work on, `org/name` or `org/*`. Empty: everything.")
+    ] = ()
+    personal: Annotated[bool, Meta(description="Whether it is somebody's own, and known to be.")] = False
+
+
+class Budget(_Section, frozen=True, kw_only=True):
+    """How much may leave in a period before policy tightens, `[budgets.NAME]`; models inside are not counted."""
+
+    measure: Annotated[
+        Literal["exchanges", "characters", "people", "names", "secrets"],
+        Meta(
+            description="What is counted: exchanges, characters of new text, or different values of personal data, "
+            "internal names, credentials."
+        ),
+    ]
+    limit: Annotated[int, Meta(ge=1, description="How much of it may leave in a period.")]
+    period: Annotated[
+        Literal["hour", "day", "month"], Meta(description="Sliding: the last hour, 24 hours, 30 days.")
+    ] = "day"
+    per: Annotated[
+        tuple[Literal["person", "tool", "destination", "repository"], ...],
+        Meta(description="What each has a budget of its own for. Empty: all share one."),
+    ] = ("person",)
+    repositories: Annotated[
+        tuple[str, ...], Meta(description="Only work on these counts: `org/name` or `org/*`. Empty: all.")
+    ] = ()
+    providers: Annotated[tuple[str, ...], Meta(description="Only these count, by name. Empty: all.")] = ()
+
+
 class Review(_Section, frozen=True, kw_only=True):
     """What `poundlock review` looks at beside the areas that it knows."""
 
@@ -398,6 +448,9 @@ class Settings(_Section, frozen=True, kw_only=True):
     approvals: Approvals = Approvals()
     rollout: tuple[Rollout, ...] = ()
     sandboxes: tuple[Sandbox, ...] = ()
+    vendors: Vendors = Vendors()
+    accounts: dict[str, Account] = {}
+    budgets: dict[str, Budget] = {}
     review: Review = Review()
     hooks: Hooks = Hooks()
     providers: dict[str, Provider] = {}
@@ -434,6 +487,7 @@ def load(text: str, *, source: str = "poundlock.toml") -> Settings:
                 f"{source}: providers.{name}.upstream must begin with https:// (or http:// on a loopback address)"
             )
     _check_ladder(settings, source)
+    _check_accounts(settings, source)
     _check_resources(settings, source)
     return settings
 
@@ -459,6 +513,25 @@ def _check_resources(settings: Settings, source: str) -> None:
             )
 
 
+def _check_accounts(settings: Settings, source: str) -> None:
+    """Refuse an account that nothing can fit, and a budget with a name that is taken. Raises `ConfigFault`."""
+    for name, account in settings.accounts.items():
+        if settings.provider(account.provider) is None:
+            raise ConfigFault(f"{source}: accounts.{name}.provider must name a provider")
+        if not account.organisations and not account.keys:
+            raise ConfigFault(
+                f"{source}: accounts.{name} must say how it is recognised",
+                advice="Give organisations, or keys: `poundlock vendors fingerprint VARIABLE` makes a key's digest.",
+            )
+        if not all(re.fullmatch(r"sha256:[0-9a-f]{32}", key) for key in account.keys):
+            raise ConfigFault(
+                f"{source}: accounts.{name}.keys holds something that is no digest",
+                advice="Never write a key here: `poundlock vendors fingerprint VARIABLE` makes its digest.",
+            )
+    if "pattern" in settings.budgets:
+        raise ConfigFault(f"{source}: budgets.pattern: this name is taken", advice="Choose another name.")
+
+
 def _check_ladder(settings: Settings, source: str) -> None:
     """Refuse a model inside the boundary that is none, and a sandbox that is for everything. Raises `ConfigFault`."""
     if settings.local.provider:
@@ -480,6 +553,8 @@ _TABLES: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "resources.NAME.levels": ("resources.NAME.levels.LEVEL.", Level),
     "rollout": ("rollout.", Rollout),
     "sandboxes": ("sandboxes.", Sandbox),
+    "accounts": ("accounts.NAME.", Account),
+    "budgets": ("budgets.NAME.", Budget),
 }
 
 

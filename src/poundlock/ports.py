@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from poundlock.config import Level
     from poundlock.core.approvals import Approval, Wait, Waiting
+    from poundlock.core.budgets import Who
     from poundlock.core.identity.registry import Person, Refusal, Seen
     from poundlock.core.identity.tasks import Standing
     from poundlock.core.leases import Held, Lease, Minted
@@ -332,6 +333,13 @@ class Broker(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+class Tallies(Protocol):
+    """What left so far, by all workers of this machine."""
+
+    async def used_up(self, who: Who) -> tuple[str, ...]:
+        """Name the budgets that have nothing left for an exchange. Raises: `Fault`."""
 
 
 class Clock(Protocol):

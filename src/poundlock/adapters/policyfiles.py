@@ -59,9 +59,12 @@ def load(paths: Iterable[str | Path] = (), *, default: bool = True) -> Policies:
     return Policies.compile(sources(paths, default=default), schema())
 
 
-def register() -> Register:
-    """Read the shipped vendor register. Raises `ConfigFault`."""
-    return Register.load(_shipped("core/data/vendors.toml"), source="vendors.toml")
+def register(paths: Iterable[str | Path] = ()) -> Register:
+    """Read the shipped vendor register, with these files' rows in place of its own. Raises `ConfigFault`."""
+    known = Register.load(_shipped("core/data/vendors.toml"), source="vendors.toml")
+    for path in map(Path, paths):
+        known = known.joined(Register.load(text(path), source=str(path)))
+    return known
 
 
 def text(path: Path) -> str:

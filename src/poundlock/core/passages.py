@@ -36,10 +36,13 @@ def last_turn(document: Document) -> int:
     return max(0, inside, max((each.turn for each in _others(document)), default=0))
 
 
-def characters(document: Document) -> int:
-    """Give how many characters all segments have."""
-    inside = sum(passage.characters for _, passage in document.passages)
-    return inside + sum(len(each.text) for each in _others(document))
+def characters(document: Document, since: int = 0) -> int:
+    """Give how many characters the segments of turn `since` and later have."""
+    if not since:
+        inside = sum(passage.characters for _, passage in document.passages)
+        return inside + sum(len(each.text) for each in _others(document))
+    late = [each for _, passage in document.passages if passage.last >= since for each in passage.segments]
+    return sum(len(each.text) for each in (*late, *_others(document)) if each.turn >= since)
 
 
 def _others(document: Document) -> Iterator[Segment]:

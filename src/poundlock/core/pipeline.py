@@ -226,6 +226,7 @@ def _body(
         "sizes": {
             "segments": len(document.segments),
             "characters": passages.characters(document),
+            "new": passages.characters(document, passages.last_turn(document)),
         },
     }
 

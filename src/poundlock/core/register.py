@@ -90,7 +90,12 @@ class Register(msgspec.Struct, frozen=True):
             if wrong:
                 raise ConfigFault(f"{source}: the row {' / '.join(key)}: {wrong}.", advice="Correct the row.")
             seen.add(key)
-        return cls(tuple(sorted(rows, key=lambda row: (row.vendor, row.plan, -len(row.model), row.model))))
+        return cls(_sorted(rows))
+
+    def joined(self, own: Register) -> Register:
+        """Give these rows with another register's, which go before rows of the same vendor, plan and model."""
+        rows = {(row.vendor, row.plan, row.model): row for row in (*self.rows, *own.rows)}
+        return Register(_sorted(rows.values()))
 
     def terms(self, vendor: str, plan: str, model: str, day: str) -> Terms:
         """Give what counts on `day` (`YYYY-MM-DD`) for a vendor, plan and model."""
@@ -144,6 +149,10 @@ class Register(msgspec.Struct, frozen=True):
 
     def _of(self, vendor: str, plan: str) -> Iterable[Row]:
         return (row for row in self.rows if row.vendor == vendor and row.plan == plan)
+
+
+def _sorted(rows: Iterable[Row]) -> tuple[Row, ...]:
+    return tuple(sorted(rows, key=lambda row: (row.vendor, row.plan, -len(row.model), row.model)))
 
 
 def _wrong(row: Row) -> str:

@@ -13,13 +13,16 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.core import pipeline, surrogates
+from poundlock.core.accounts import NOBODY
 from poundlock.core.approvals import NOTHING
+from poundlock.core.budgets import Who
 from poundlock.core.errors import ClientFault, Fault, UpstreamFault
 from poundlock.core.gate import Gate
 from poundlock.core.model import Context, Document, Draft, Rung, ScopeKey, Sink
 from poundlock.core.ruling import LEAVES
 from poundlock.core.stream import Homeward, StreamScanner
 from poundlock.gateway import http, posture
+from poundlock.gateway.accounts import Accounts
 from poundlock.gateway.advice import Advice, told
 from poundlock.gateway.approvals import Desk, Unanswered
 from poundlock.gateway.auth import Presence, Refused
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
     from poundlock.gateway.http import Request, Respond
     from poundlock.gateway.snapshot import Snapshots
     from poundlock.gateway.ways import Way
-    from poundlock.ports import Approvals, AuditLog, Clock, Identity, Signer, Upstream, UpstreamResponse, Vault
+    from poundlock.ports import Approvals, AuditLog, Clock, Identity, Signer, Tallies, Upstream, UpstreamResponse, Vault
     from poundlock.wire.base import Body, Wire
     from poundlock.wire.passages import Passages
 
@@ -65,12 +68,13 @@ class Held:
     `broken` gives what ends an answer that was begun while the exchange waited for a person, from words.
     """
 
-    __slots__ = ("broken", "id", "wire")
+    __slots__ = ("account", "broken", "id", "wire")
 
     def __init__(self, id: str, wire: Wire) -> None:  # noqa: A002 (the word that records use)
         """Begin: nothing was told to the client yet."""
         self.id = id
         self.wire = wire
+        self.account = NOBODY
         self.broken: Callable[[str], bytes] | None = None
 
 
@@ -131,6 +135,7 @@ class Exchange(Ways):
         passages: Passages,
         attachments: Attachments,
         approvals: Approvals,
+        tally: Tallies,
         keys: Mapping[str, str],
         signer: Signer | None = None,
         new_id: Callable[[], str],
@@ -149,6 +154,8 @@ class Exchange(Ways):
         self.passages = passages
         self.attachments = attachments
         self.keys = keys
+        self.tally = tally
+        self.accounts = Accounts(settings, keys)
         self.signer = signer
         self.new_id = new_id
         self._advice = Advice()
@@ -184,6 +191,7 @@ class Exchange(Ways):
         principal = await self._caller(request)
         way = self._way(request)
         self._check_signature(way, principal, request)
+        held.account = self.accounts.sign(way.name, request.header_map, principal)
         body = await self.attachments.read(self._decode(way, request, principal.human))
         judged = await self._judged(body, way, principal, held, len(request.body))
         if judged.verdict.decision.rung is Rung.SEND_APPROVED:
@@ -206,6 +214,7 @@ class Exchange(Ways):
         try:
             response = await self.upstream.send(request.method, self._url(way, request), headers, sent)
             try:
+                self.accounts.learn(way.name, held.account, response.headers)
                 await self._home(way, response, respond, home)
             finally:
                 await response.close()
@@ -247,7 +256,9 @@ class Exchange(Ways):
         self._check_hosted(way, body.document)
         snapshot = self.snapshots.current
         key = await self.vault.scope_key(principal.human)
-        destination = self._destination(way, body.document)
+        destination = self.accounts.corrected(self._destination(way, body.document), held.account)
+        repository = principal.repository
+        who = Who(principal.human, principal.tool, destination.name, repository)
         conversation = surrogates.fingerprint(body.document.conversation, key)
         remembered = await self.vault.remembered(key.scope, conversation)
         inside = self._inside(way) if movable else None
@@ -258,12 +269,14 @@ class Exchange(Ways):
             issued={**(issued or {}), **{surrogate.text: surrogate for surrogate in remembered.issued}},
             refused=remembered.refused,
             labels=tuple(sorted(remembered.labels)),
-            repository=principal.repository,
+            repository=repository,
             standing=self.desk.standing(principal, conversation, destination),
             local=self._destination(inside, body.document) if inside else None,
             mode=taken.mode,
             trial=taken.trial,
             environment=taken.environment,
+            account=self.accounts.whose(way.name, held.account, repository),
+            budgets=await self.tally.used_up(who),
         )
         verdict = await self._inspect(body, context, snapshot, key, held, size)
         await self.desk.use(verdict.used, held.id)

@@ -73,6 +73,7 @@ class SocketExchange(Exchange):
         if not isinstance(wire, SocketWire):
             raise ClientFault("This route is no WebSocket.", advice="See `poundlock doctor --coverage`.")
         self._search_query(request)
+        held.account = self.accounts.sign(way.name, request.header_map, principal)
         empty = registry.Empty(Document(provider=way.wire.provider, operation=way.route.operation, segments=()))
         judged = await self._judged(empty, way, principal, held, 0, movable=False)
         if judged.verdict.decision.rung not in SENT:
@@ -81,6 +82,7 @@ class SocketExchange(Exchange):
             raise _Stopped(why, advice=next(iter(judged.verdict.decision.advice), ""))
         headers = http.forwarded(request.headers, self._credential(way, principal))
         link = await self.upstream.connect(self._url(way, request), headers)
+        self.accounts.learn(way.name, held.account, link.headers)
         try:
             await socket.accept([*http.returned(link.headers), ("x-poundlock-decision", held.id)])
         except BaseException:
@@ -105,6 +107,7 @@ class SocketExchange(Exchange):
         """
         # A credential may have been revoked since the last message.
         principal = await self._caller(session.request)
+        held.account = self.accounts.sign(session.way.name, session.request.header_map, principal)
         body = await self.attachments.read(message.body)
         judged = await self._judged(body, session.way, principal, held, size, session.issued, movable=False)
         if judged.verdict.decision.rung is Rung.SEND_APPROVED:

@@ -9,5 +9,6 @@ from poundlock.adapters.sqlite.leases import LeaseFile
 from poundlock.adapters.sqlite.proofs import ProofFile
 from poundlock.adapters.sqlite.reading import Reading
 from poundlock.adapters.sqlite.store import SqliteStore
+from poundlock.adapters.sqlite.tally import TallyFile
 
 __all__ = ["ApprovalFile", "Identities", "LeaseFile", "ProofFile", "Questions", "Reading", "SqliteStore"]
