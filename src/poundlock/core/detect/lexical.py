@@ -170,7 +170,7 @@ def judge(reading: Reading, value: str, level: int, following: str) -> float:
     `following` is the character after the value.
     """
     size = len(value)
-    if level == WEAK and " " not in value and (size < 16 or FIGURE.search(value) is None):
+    if level == WEAK and " " not in value and reading.how != "prose" and (size < 16 or FIGURE.search(value) is None):
         return 0.0  # what the end of this function asks for, told before all that costs more
     if scoring.made_up(value):
         return 0.0
