@@ -21,7 +21,7 @@ from poundlock.adapters.issuers import Issuers
 from poundlock.adapters.knownfile import KnownFile
 from poundlock.adapters.mcpfile import McpFile
 from poundlock.adapters.processes import LocalProcesses
-from poundlock.adapters.sqlite import ApprovalFile, Identities, LeaseFile, ProofFile, Questions, SqliteStore
+from poundlock.adapters.sqlite import ApprovalFile, Identities, LeaseFile, ProofFile, Questions, SqliteStore, TallyFile
 from poundlock.adapters.upstream import HttpUpstream
 from poundlock.core.audit import key_fingerprint
 from poundlock.core.budgets import Budget

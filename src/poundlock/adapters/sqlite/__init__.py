@@ -11,4 +11,4 @@ from poundlock.adapters.sqlite.reading import Reading
 from poundlock.adapters.sqlite.store import SqliteStore
 from poundlock.adapters.sqlite.tally import TallyFile
 
-__all__ = ["ApprovalFile", "Identities", "LeaseFile", "ProofFile", "Questions", "Reading", "SqliteStore"]
+__all__ = ["ApprovalFile", "Identities", "LeaseFile", "ProofFile", "Questions", "Reading", "SqliteStore", "TallyFile"]
