@@ -83,7 +83,7 @@ class Job:
             # Nothing of this ends before the process: collections on the way and at the end take 6 ms to find that out.
             gc.disable()
             try:
-                self._detector = detector.load(self._sources, self.families)
+                self._detector = detector.load(self._sources, self.families - {location.STAND_INS})
             finally:
                 gc.freeze()
                 gc.enable()

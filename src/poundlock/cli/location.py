@@ -21,6 +21,12 @@ PIECE = 4 << 20
 OVERLAP = 16_384
 
 
+STAND_INS = "stand-in"
+"""Said beside the families: stand-ins of Poundlock that a tool has written into a file are reported."""
+STAND_IN = "identifier.stand-in"
+_REPAIR = "`poundlock repair PATH` puts the value back"
+
+
 class Located(NamedTuple):
     """A finding in a file: its place (lines and columns from 1, its end exclusive) and its line with values masked.
 
@@ -56,6 +62,21 @@ class Start(NamedTuple):
     offset: int = 0
 
 
+def _matches(detector: Detector, path: str, text: str, families: frozenset[str]) -> tuple[Match, ...]:
+    """Find what a text holds; with `STAND_INS` among the families, stand-ins of Poundlock that were left in it, too."""
+    found = detector.detect(text, path=path, families=families)
+    if STAND_INS not in families:
+        return found
+    from poundlock.core import matches, surrogates
+
+    own = [
+        matches.Match(STAND_IN, "identifier", STAND_IN, "internal", mark.start, mark.end, 1.0, mark.canonical)
+        for mark in surrogates.find(text)
+        if not any(match.start < mark.end and mark.start < match.end for match in found)
+    ]
+    return tuple(sorted((*found, *own), key=lambda match: match.start)) if own else found
+
+
 def locate(
     detector: Detector, path: str, text: str, families: frozenset[str], policy: Policy = suppressions.USUAL
 ) -> Iterator[Located]:
@@ -63,7 +84,7 @@ def locate(
     if len(text) > PIECE:
         pieces = (text[at : at + PIECE] for at in range(0, len(text), PIECE))
         return locate_pieces(detector, path, pieces, families, policy)
-    matches = detector.detect(text, path=path, families=families)
+    matches = _matches(detector, path, text, families)
     return _located(path, text, matches, Start(), policy) if matches else iter(())
 
 
@@ -82,7 +103,7 @@ def locate_pieces(
         following = next(coming, "")
         text = held + piece
         limit = len(text) - OVERLAP if following else len(text)
-        matches = detector.detect(text, path=path, families=families)
+        matches = _matches(detector, path, text, families)
         settled = tuple(match for match in matches if floor <= match.start < limit)
         yield from _located(path, text, settled, start, policy)
         if not following:
@@ -118,7 +139,7 @@ def _located(path: str, text: str, matches: tuple[Match, ...], start: Start, pol
             width,
             end_line,
             match.end - back + (start.column if back < 0 else 0),
-            note=ruling.note,
+            note=ruling.note or (_REPAIR if match.rule_id == STAND_IN else ""),
             suppressed=ruling.suppressed,
         )
 

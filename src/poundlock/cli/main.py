@@ -25,6 +25,7 @@ COMMANDS = {
     "hook": ("hook", "judge an agent's event for its hook"),
     "doctor": ("doctor", "check the installation and say what to mend"),
     "scan": ("scan", "search files for what must not leave"),
+    "repair": ("repair", "put the values of stand-ins back into files"),
     "baseline": ("judging", "judge what a baseline lists"),
     "detect": ("detect", "search texts (NDJSON in, NDJSON out)"),
     "redact": ("redact", "make a text safe (text in, text out)"),

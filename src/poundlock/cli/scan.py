@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from poundlock.cli.contents import Answer, Item, Job, examine
 from poundlock.cli.detect import add_family
 from poundlock.cli.detector import sources
-from poundlock.cli.location import NEXT, row
+from poundlock.cli.location import NEXT, STAND_INS, row
 from poundlock.cli.suppressions import Policy
 from poundlock.cli.tree import files
 
@@ -52,6 +52,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--gitleaks-config", metavar="FILE", help="allow-lists of gitleaks (default: .gitleaks.toml of this folder)"
+    )
+    parser.add_argument(
+        "--stand-ins", action="store_true", help="report stand-ins of Poundlock (QZ_…) too; --staged always does"
     )
     parser.add_argument("--plain", action="store_true", help="don't look inside archives, notebooks, Office files, PDF")
     parser.add_argument(
@@ -167,6 +170,8 @@ def _job(args: argparse.Namespace) -> Job:
         from poundlock.cli.allowances import read
 
         allowances = read(config, sys.stderr)
+    if args.staged or args.stand_ins:
+        narrowed |= {STAND_INS}
     return Job(
         narrowed,
         sources(args.config, args.rules),
