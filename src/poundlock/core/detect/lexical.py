@@ -37,8 +37,8 @@ WORDS = (
     "|hmac|[-_\"' ]t?otp[-_\"'=:]"
     "|[-_.\"' \\n({,]key[\"']?[ ]?[=:]|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code"
     "|[-_]pat[\"']?[ ]?[=:]"
-    "|aes[-_ .]?key|cipher[-_ .]?key|partner[-_ .]?key|[ ]key we |[ ]key i "
-    # Schlüssel, 密钥, 密鑰, ключ, hasło, parola(sı), şifre(si)
+    "|aes[-_ .]?key|cipher[-_ .]?key|partner[-_ .]?key|[ ]key we "
+    # The words for a key in German, Chinese and Russian, and for a password in Polish and Turkish.
     "|schl\\xc3\\xbcssel|\\xe5\\xaf\\x86\\xe9\\x92\\xa5|\\xe5\\xaf\\x86\\xe9\\x91\\xb0|\\xd0\\xba\\xd0\\xbb\\xd1\\x8e\\xd1\\x87"
     "|has\\xc5\\x82o|parola(?:s\\xc4\\xb1)?|\\xc5\\x9fifre(?:si)?"
     "|[-_\"' \\n]psk[\"']?[ ]?[=:]|requirepass|masterauth|ssws "
@@ -48,7 +48,7 @@ EXPRESSION = f"(?i:{WORDS})"
 STRONG = Expression(
     r"passw(?:or)?d|passwd|passphrase|passcode|pwd|kennwort|passwort|contrase[nñ]a|mot[ _]de[ _]passe|mdp|senha"
     r"|wachtwoord"
-    r"|l[oö]senord|пароль|hasło|parola(?:sı)?|şifre(?:si)?|密码|密碼|パスワード|비밀번호|identified by"
+    r"|l[oö]senord|пароль|hasło|parola(?:s\u0131)?|şifre(?:si)?|密码|密碼|パスワード|비밀번호|identified by"
     r"|(?:^|[^a-z])p(?:ass|w)[_0-9]{0,2}$|[a-z](?-i:Pass|Pw)$|psk|wpa[-_2]|requirepass"
     r"|masterauth|(?:store|key)pass$|(?:bind|root)pw$",
     re.IGNORECASE,
@@ -125,9 +125,7 @@ def strength(name: str) -> int:
 
     Answers are kept: the same few names stand everywhere, and a name is no value.
     """
-    if name.lower().endswith(
-        ("session_id", "session-id", "sessionid", "secret_id", "secret-id", "secretid")
-    ):
+    if name.lower().endswith(("session_id", "session-id", "sessionid", "secret_id", "secret-id", "secretid")):
         return SECRET
     if ABOUT.search(name.lower() if name.isupper() else name):
         return 0

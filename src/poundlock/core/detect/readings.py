@@ -30,7 +30,8 @@ WORD = rf"{ESCAPED}[\"'][\w.\-]{{1,40}}{ESCAPED}[\"']"
 CONNECT = Expression(
     rf"""(?P<close>(?:\[\w{{0,20}}\])?(?:\\{{0,7}}["'`]|&quot;|&\#34;|%22|\\u0022|%(?=\s?=)|\*{{1,2}}|[\])}}])*)
     (?:
-      (?P<typed>\s?\??:\s?(?:&\s?(?:'\w{{1,12}}\s)?)?[A-Za-z_][\w.<>\[\]|?]{{0,40}}(?:\s\|\s\w{{1,20}})?\s{{0,3}}=(?!=)[ \t]{{0,3}}(?=[^\s,;}})\]])
+      (?P<typed>\s?\??:\s?(?:&\s?(?:'\w{{1,12}}\s)?)?
+          [A-Za-z_][\w.<>\[\]|?]{{0,40}}(?:\s\|\s\w{{1,20}})?\s{{0,3}}=(?!=)[ \t]{{0,3}}(?=[^\s,;}})\]])
         |\s(?:string|String|NSString)\s{{0,3}}:?=\s{{0,3}})
     # A Terraform variable, a template's parameter, an object with a value: `"db_password" {{ … default = "…"`.
     | (?P<block>[ ]?[=:]?[ ]?\{{{GAP}{{0,24}}+
@@ -72,7 +73,7 @@ CONNECT = Expression(
     re.VERBOSE,
 )
 QUOTE = Expression(r"[rbufRBUF@$L]{0,2}(\\{0,7})(\"\"\"|'''|[\"'`]|&quot;|&\#34;|%22|\\u0022|“|‘|«)|(\*\*|__)")
-BARE = Expression(r"[^\s\"'`<>,;|\\“”]{1,512}")
+BARE = Expression(r"[^\s\"'`<>,;|\\“”，。；、」]{1,512}")
 SCHEMES = (
     "token",
     "bearer",
@@ -192,6 +193,8 @@ def read(text: str, end: int) -> Reading | None:
         # The keyword's own last characters are its connector (`pw=`): the name ends before them.
         while text[stop - 1] in "=: \"'\n\t\\<*%":
             stop -= 1
+        if text.endswith(" we", 0, stop):
+            stop -= 3  # `the key we use: …`
     else:
         tail = TAIL.match(text, end)
         stop = tail.end() if tail else end

@@ -80,7 +80,7 @@ STAND_INS = tuple(
     """example sample dummy placeholder place_holder place-holder changeme change_me change-me changeit change_this xxxx
     your redacted censored masked todo fixme fake foobar foo_bar lorem insert_ insert- replaceme replace_ replace-with
     _here *** ... … ••• ${ {{ }} $( %( #{ 0123456 1234567 abcdefg a1b2c3d abcd1234 1234abcd qwertyui deadbeef cafebabe
-    badc0de ffffffff 00000000""".split()  # noqa: SIM905 (sixty lines otherwise)
+    badc0de ffffffff 00000000 00010203""".split()  # noqa: SIM905 (sixty lines otherwise)
 )
 WORDS = frozenset(
     """none null nil undefined true false yes no on off string secret password passwd token test testing default empty
