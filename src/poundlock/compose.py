@@ -32,6 +32,7 @@ from poundlock.core.identity.workloads import Workload
 from poundlock.core.model import Snapshot
 from poundlock.gateway.attachments import Attachments
 from poundlock.gateway.auth import Callers
+from poundlock.gateway.injection import Injection
 from poundlock.gateway.issuing import Issuing
 from poundlock.gateway.leasing import Brokers, Leasing, Reaper
 from poundlock.gateway.mcp_session import Session
@@ -196,7 +197,15 @@ def brokers(settings: Settings) -> Brokers:
                     "The driver for PostgreSQL is not installed.", advice="pip install 'poundlock[postgres]'"
                 ) from None
             return PostgresBroker(secret, connections=row.connections, variable=row.variable)
-        raise ConfigFault(f"There is no broker for {row.backend}.", advice="See docs/how-to/leases.md.")
+        from poundlock.adapters.brokers.ssh import SshBroker  # noqa: PLC0415 (few configurations have leases)
+        from poundlock.adapters.brokers.static import StaticBroker  # noqa: PLC0415 (as above)
+        from poundlock.adapters.brokers.x509 import X509Broker  # noqa: PLC0415 (as above)
+
+        if row.backend == "ssh":
+            return SshBroker(secret, revoked=row.revoked)
+        if row.backend == "x509":
+            return X509Broker(secret, row.certificate)
+        return StaticBroker()
 
     return Brokers(settings, make)
 
@@ -222,6 +231,19 @@ def leasing(
         clock=clock,
     )
     return desk, _reaper(settings, store, file, made, clock), file
+
+
+def injection(settings: Settings, line: SocketExchange, file: LeaseFile) -> Injection:
+    """Join what puts static secrets on requests, in one worker."""
+    files = {row.upstream: row.ca_file for row in settings.resources.values() if row.ca_file}
+    return Injection(
+        settings,
+        presence=line.presence,
+        leases=file,
+        upstream=HttpUpstream(ca_files=files) if files else line.upstream,
+        secret=lambda name: os.environ.get(name, ""),
+        clock=SystemClock(),
+    )
 
 
 def _reaper(settings: Settings, store: SqliteStore, file: LeaseFile, made: Brokers, clock: Clock) -> Reaper:

@@ -205,6 +205,9 @@ class Resource(_Section, frozen=True, kw_only=True):
     ] = {}
     connections: Annotated[int, Meta(ge=1, le=100, description="PostgreSQL: connections of one lease at a time.")] = 8
     variable: Annotated[str, Meta(description="PostgreSQL: variable that gets the address, too, `DATABASE_URL`.")] = ""
+    revoked: Annotated[
+        str, Meta(description="SSH: file with the list of revoked certificates, for the server's `RevokedKeys`.")
+    ] = ""
     certificate: Annotated[str, Meta(description="X.509: file with the CA's certificate (PEM).")] = ""
     upstream: Annotated[str, Meta(description="Static: the only place that the secret goes to, `https://…`.")] = ""
     header: Annotated[str, Meta(description="Static: the header that it goes in.")] = "authorization"
@@ -307,7 +310,8 @@ class Account(_Section, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Digests of its keys: `poundlock vendors fingerprint VARIABLE`.")
     ] = ()
     repositories: Annotated[
-        tuple[str, ...], Meta(description="What it may work on, `org/name` or `org/*`. Empty: everything.")
+        tuple[str, ...],
+        Meta(description="What it may work on, `github.com/org/name` or `github.com/org/*`. Empty: everything."),
     ] = ()
     personal: Annotated[bool, Meta(description="Whether it is somebody's own, and known to be.")] = False
 
@@ -331,7 +335,8 @@ class Budget(_Section, frozen=True, kw_only=True):
         Meta(description="What each has a budget of its own for. Empty: all share one."),
     ] = ("person",)
     repositories: Annotated[
-        tuple[str, ...], Meta(description="Only work on these counts: `org/name` or `org/*`. Empty: all.")
+        tuple[str, ...],
+        Meta(description="Only work on these counts: `github.com/org/name` or `github.com/org/*`. Empty: all."),
     ] = ()
     providers: Annotated[tuple[str, ...], Meta(description="Only these count, by name. Empty: all.")] = ()
 

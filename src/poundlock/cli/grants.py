@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from poundlock.config import Settings
     from poundlock.core.leases import Grant
 
+GATEWAY = "{gateway}"
+"""Stands in a variable for the gateway's address with the task's credential."""
 PAUSE = 1.0
 """Seconds between two looks for an approver's answer."""
 PATIENCE = 30.0
@@ -43,7 +45,8 @@ def given(
     for grant in wanted:
         said = _lease(settings, url, token, grant, quiet=quiet)
         stack.callback(_back, url, token, str(said["lease"]))
-        out.update(_placed(said["variables"], said["files"], stack))
+        variables = {name: text.replace(GATEWAY, f"{url}/t/{token}") for name, text in said["variables"].items()}
+        out.update(_placed(variables, said["files"], stack))
         if not quiet:
             until = time.strftime("%H:%M", time.localtime(int(said["expires"])))
             sys.stderr.write(f"poundlock: {grant.name} as {said['handle']}, until {until} or the tool's end\n")

@@ -10,6 +10,7 @@ from poundlock import compose
 from poundlock.adapters import keys, places
 from poundlock.gateway.hooks import PREFIX as HOOKS
 from poundlock.gateway.hooks import HookExchange
+from poundlock.gateway.injection import Hatch
 from poundlock.gateway.issuing import Wicket
 from poundlock.gateway.leasing import Counter
 from poundlock.gateway.mcp_http import PREFIX as MCP
@@ -36,11 +37,12 @@ def data_plane() -> DataPlane:
         running.append(asyncio.create_task(line.snapshots.watch()))
         running.append(asyncio.create_task(line.presence.watch()))
         running.append(asyncio.create_task(line.desk.watch()))
-        desk, reaper, _ = compose.leasing(settings, line, store, brokers)
+        desk, reaper, file = compose.leasing(settings, line, store, brokers)
         running.append(asyncio.create_task(reaper.watch()))
         mcp = McpExchange(compose.McpLine(settings, line, store), line.upstream, new_id=line.new_id)
         own: dict[str, Handler] = {MCP: mcp, HOOKS: HookExchange(line)}
-        return Wicket(compose.issuing(settings, line, store), Counter(desk, Front(line, own, line.socket)))
+        inner = Hatch(compose.injection(settings, line, file), Front(line, own, line.socket))
+        return Wicket(compose.issuing(settings, line, store), Counter(desk, inner))
 
     async def shutdown() -> None:
         for task in running:
