@@ -179,6 +179,8 @@ class Columns:
         stop = len(text) if stop < 0 else stop
         if stop - start > 2000:
             return [], end
+        if text[end - 1] == "," and text[start : start + 1] in (" ", "\t"):
+            return [], stop  # an indented line that goes on is a list in code
         line = text[start:stop]
         if "(" in line or text[end - 4 : end].lower() == "into":
             return self._sql(text, max(before, end - 800), end, stop)

@@ -30,6 +30,7 @@ PAIR_REACH = 300  # characters between the two secrets of a pair
 KNOWN, CANARY = -1, -2  # numbers of the rules that are no rules: a registered value, a registered canary
 KINDS = {KNOWN: "secret.known.value", CANARY: "secret.known.canary"}
 FORWARD = 400
+TRIED = -1000  # TRIED - n: up to where the keywords of the n-th rule were tried, and had no value
 USUAL_KEY = 32
 USUAL_KEYS = 4096
 NARROW = 24
@@ -247,8 +248,9 @@ class Detector:
         finder = self._finders.get(which)
         if finder is None:
             finder = self._finders[which] = keyed.Finder(self.rules[which])
-        found = finder.search(text, low, end)
+        found = finder.search(text, low, end, done.get(TRIED - which, 0))
         if found is None:
+            done[TRIED - which] = end
             if self.rules[which].lexical != "under":
                 # A keyword may end in the next hit and have begun before this one: with a value behind it, there alone.
                 done[which] = max(done.get(which, 0), end - 1)

@@ -96,12 +96,18 @@ class Finder:
         self._keys = re.compile("|".join(written(key) for key in keys))
         self._following = re.compile(_following(rule), re.ASCII)
 
-    def search(self, text: str, low: int, high: int) -> re.Match[str] | None:
-        """Find the first keyword in `text[low:high]` that has its value behind it; the match's group is `value`."""
+    def search(self, text: str, low: int, high: int, tried: int = 0) -> re.Match[str] | None:
+        """Find the first keyword in `text[low:high]` that has its value behind it; the match's group is `value`.
+
+        Keywords that end up to `tried` had none before, and are passed by: else each would be tried again for every
+        keyword behind it.
+        """
         window = text[low:high].lower()
         if len(window) != high - low and high <= len(text):
             return None  # lower case changed a length (İ): offsets would lie
         for key in self._keys.finditer(window):
+            if low + key.end() <= tried:
+                continue
             start = low + key.start()
             if (
                 start

@@ -35,7 +35,7 @@ CONNECT = Expression(
         |\s(?:string|String|NSString)\s{{0,3}}:?=\s{{0,3}})
     # A Terraform variable, a template's parameter, an object with a value: `"db_password" {{ … default = "…"`.
     | (?P<block>[ ]?[=:]?[ ]?\{{{GAP}{{0,24}}+
-        (?:{ESCAPED}["']?\w{{2,20}}+{ESCAPED}["']?[ ]{{0,8}}[=:][ ]{{0,3}}[^\n,\\]{{0,120}}+
+        (?:{ESCAPED}["']?\w{{2,20}}+{ESCAPED}["']?[ ]{{0,8}}+[=:][ ]{{0,3}}+[^\n,\\]{{0,120}}+
           (?:\\["'][^\n,\\]{{0,60}}+){{0,2}}(?:,|{LINE}){GAP}{{0,24}}+){{0,4}}
         {ESCAPED}["']?(?:[Dd]efault|[Vv]alue){ESCAPED}["']?[ ]{{0,8}}[=:][ ]{{0,3}}(?={ESCAPED}["'])
       | :[ ]?(?:{LINE}[ \t]{{2,16}}\w{{2,20}}:[^\n\\]{{0,120}}){{0,4}}{LINE}[ \t]{{2,16}}(?:[Dd]efault|[Vv]alue):[ ])
