@@ -47,7 +47,7 @@ UNFINISHED = re.compile(
 )
 _SEPARATORS = re.compile(_SEPARATOR)
 # What every surrogate begins with. INVARIANT: each begins with a literal, which the engine finds with memchr.
-_BEGINNINGS = (re.compile(rf"Q{_Z}[\\_%]"), re.compile(rf"q{_Z}[\\_%]"))
+_UPPER, _LOWER = re.compile(rf"Q{_Z}[\\_%]"), re.compile(rf"q{_Z}[\\_%]")
 
 # The lengths of what SURROGATE matches: one word of one letter, and all words and separators at their longest.
 SHORTEST = len(PREFIX) + 1 + 2 + CODE_LENGTH
@@ -143,7 +143,7 @@ def fingerprint(value: str, key: ScopeKey) -> str:
 
 def find(text: str) -> list[Found]:
     """Find every surrogate in `text` from left to right, whatever its case, also with an escaped or encoded `_`."""
-    if not any(beginning.search(text) for beginning in _BEGINNINGS):
+    if _UPPER.search(text) is None and _LOWER.search(text) is None:
         return []
     return [Found(*match.span(), canonical(match[0])) for match in SURROGATE.finditer(text)]
 
