@@ -33,7 +33,7 @@ FORWARD = 400
 TRIED = -1000  # TRIED - n: up to where the keywords of the n-th rule were tried, and had no value
 USUAL_KEY = 32
 USUAL_KEYS = 4096
-NARROW = 24
+NARROW = 96
 """Up to so many places, trying each costs less than a search that would run on through the whole window."""
 
 
