@@ -252,7 +252,7 @@ def test_full_disk(small_disk: Path) -> None:
 
 def test_file_size_limit(tmp_path: Path) -> None:
     """The same without root: the log may not grow any more, so commits are refused; later ones work again."""
-    code = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); "
+    code = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)); "
     code += "sys.argv = sys.argv[:1] + sys.argv[1:]; runpy.run_module('tests.promises.committing', run_name='__main__')"
     process = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path), "limited", "2000"],
