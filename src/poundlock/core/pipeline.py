@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from poundlock.core import classify, conversation, flow, passages, ruling, surrogates, transform
+from poundlock.core import classify, conversation, flow, intent, passages, ruling, surrogates, transform
 from poundlock.core.approvals import Needs
 from poundlock.core.model import Decision, Document, Draft, Facts, FindingSummary, Rung, Value
 from poundlock.core.policy import recorded
@@ -78,6 +78,7 @@ def inspect(
     findings = recognised.findings
     newly = _newly(document, findings, context.refused)
     groups, group_of = classify.groups(document, findings, newly)
+    asked = intent.of(document)
     labels = flow.labels(document, findings, context.labels)
     tier, tier_reasons = classify.tier(findings, document, snapshot.unknown_tier)
     facts = Facts(
@@ -85,6 +86,8 @@ def inspect(
         destination=context.destination,
         direction=document.direction,
         tier=tier,
+        intent=asked.task,
+        action=asked.action,
         groups=groups,
         repository=context.repository,
         environment=context.environment,
