@@ -113,7 +113,10 @@ def _spread(words: dict[Task, str]) -> dict[str, list[Task]]:
 
 
 _SAYS, _HINTS, _BEGINS = _spread(_STRONG), _spread(_WEAK), _spread(_LEADING)
-_LONGEST = 1 + max(word.count("_") for word in _SAYS)
+_PHRASES: dict[str, list[str]] = {}
+"""What is said strongly, by its first word: a text's words are then gone through once."""
+for _said in _SAYS:
+    _PHRASES.setdefault(_said.partition("_")[0], []).append(_said)
 _WORD = re.compile(r"[a-z][a-z']*")
 _POLITE = frozenset(
     _WORD.findall(
@@ -153,8 +156,8 @@ def task(request: str, files: Iterable[str] = ()) -> Task:
     text = request if len(request) <= READ * 4 // 3 else f"{request[:READ]}\n{request[-READ // 3 :]}"
     words = _WORD.findall(text.lower())
     scores: dict[Task, int] = dict.fromkeys(_STRONG, 0)
-    for said in {"_".join(words[at : at + many]) for many in range(1, _LONGEST + 1) for at in range(len(words))}:
-        for name in _SAYS.get(said, ()):
+    for said in _said_in(words):
+        for name in _SAYS[said]:
             scores[name] += 3
     hints = Counter(name for word in set(words) for name in _HINTS.get(word, ()))
     for name, count in hints.items():
@@ -168,6 +171,16 @@ def task(request: str, files: Iterable[str] = ()) -> Task:
     if best < ENOUGH or best - next_ < MARGIN:
         return "unsure"
     return max(scores, key=scores.__getitem__)
+
+
+def _said_in(words: list[str]) -> set[str]:
+    """Give what is said strongly in these words."""
+    found: set[str] = set()
+    for at, word in enumerate(words):
+        for said in _PHRASES.get(word, ()):
+            if said == word or "_".join(words[at : at + 1 + said.count("_")]) == said:
+                found.add(said)
+    return found
 
 
 def _action(name: Task, offered: Iterable[str], calls: list[Segment]) -> Act:
