@@ -120,8 +120,8 @@ for _said in _SAYS:
 _WORD = re.compile(r"[a-z][a-z']*")
 _POLITE = frozenset(
     _WORD.findall(
-        "please hi hey hello ok okay so now can could would you i we want need to let's lets just also then and help me "
-        "us"
+        "please hi hey hello ok okay so now can could would you i we want need to let's lets just also then and help "
+        "me us"
     )
 )
 _FILES: tuple[tuple[Task, re.Pattern[str]], ...] = (
