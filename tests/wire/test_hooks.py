@@ -130,6 +130,7 @@ def test_a_result(agent: str, name: str, member: str, result: Any, given: Any) -
     assert body.document.segments[index].kind == "tool_result"
     told = hooks.replaces(event, hooks.replaced(body.encode({index: "KEY=new"})))
     shapes: dict[str, dict[str, Any]] = {
+        "qwen-code": {"continue": False, "stopReason": given, "decision": "block", "reason": given},
         "claude-code": {"hookSpecificOutput": {"hookEventName": "PostToolUse", "updatedToolOutput": given}},
         "gemini-cli": {"decision": "deny", "reason": given},
         "copilot-cli": {"modifiedResult": given},

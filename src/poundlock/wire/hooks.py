@@ -99,10 +99,12 @@ EVENTS: Mapping[str, Mapping[str, Kind]] = {
     "cursor": _CURSOR,
 }
 """The events of each agent that are understood, by the agent's own names."""
-REPLACES = frozenset({"claude-code", "codex", "gemini-cli", "copilot-cli"})
-"""Agents in which a hook was seen to replace what a tool gave back before the model reads it."""
-REWRITES = frozenset({"claude-code", "codex", "gemini-cli", "copilot-cli", "cursor", "vscode", "qwen-code"})
-"""Agents in which a hook may rewrite a call's arguments."""
+REWRITES = frozenset({"claude-code", "codex", "gemini-cli"})
+"""Agents in which a hook may rewrite a call's arguments, and which were seen not to tell the model the new ones.
+
+Copilot CLI puts what was rewritten into the conversation: a value put back would go to the provider with the next turn.
+The others were not seen to do it right.
+"""
 
 
 def read(agent: str, data: bytes, name: str = "") -> Event:
@@ -314,6 +316,10 @@ def replaces(event: Event, result: Any) -> Told:
             if sinks.classify(event.tool) == "remote" or event.tool.startswith("MCP:"):
                 return Told({"updated_mcp_tool_output": _decoded(result)})
             return passes(event, "Poundlock found sensitive values in this result. Do not repeat them.")
+        case "qwen-code":
+            # To stop is the only thing by which it replaces a result; the turn goes on all the same.
+            text = plain(result)
+            return Told({"continue": False, "stopReason": text, "decision": "block", "reason": text})
         case _:
             return Told({"decision": "block", "reason": plain(result)})
 
