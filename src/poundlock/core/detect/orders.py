@@ -30,10 +30,12 @@ _MOST = 64
 _TOLD = 0.35
 """What an order in quotes counts."""
 _HIDDEN = 30.0
-_VEILED = frozenset({"override", "address", "conceal", "carry", "role", "act", "leak", "consent", "deceive", "steal"})
-_ALONE = frozenset({"override", "steal", "decode", "invisible", "encoded", "disguised"})
-"""Kinds that may decide by themselves."""
-_PARTNERS = frozenset({"override", "address", "conceal", "leak", "role", "carry", "steal"})
+_AGAIN = 15.0
+"""What a second sign counts that the reader's task be another one."""
+_VEILED = frozenset({"takeover", "persona", "persist", "reach", "override", "address", "conceal", "carry", "role", "act", "leak", "consent", "deceive", "steal"})
+_PARTNERS = frozenset(
+    {"override", "takeover", "address", "conceal", "consent", "leak", "role", "persona", "persist", "carry", "steal", "deceive"}
+)
 
 
 class Sign(NamedTuple):
@@ -81,19 +83,20 @@ _MEMBER = re.compile(r"(?:[:=]\s*\(?|^|\"\"|content:\s*)$")
 """What stands before a quote that is a value (`"note": "…"`), not somebody's words."""
 _COUNTERED = re.compile(
     r"(?:\bnever|\bmust not|\bmay not|\bcannot|\bshould not|\bdo not|\bdon't|\brefuse|\b(?:asks?|asked|told|tells?|instructed|tries|attempts?|try|wants?|trying)(?: \w+){0,2}(?: to)?|"
-    r"\bsuch as|\be\.g\.|\bfor example|\blike|\bhow|\bwhy|\bwhich|\bthat|\bmodels|\b(?:not|to) reveal|\bagainst|\bdoes not|\bwill not|\bit|\bagent (?:tried|did)|\bpatterns? of)\s+(?:\w+[ ,]+){0,3}[\"'`‘“(]?$"
+    r"\bsuch as|\be\.g\.|\bfor example|\blike|\bhow|\bwhy|\bwhich|\bthat|\bmodels|\b(?:not|to) reveal|\bagainst|\bdoes not|\bwill not|\bit|\bagent (?:tried|did)|\bpatterns? of|\bcan|\bmay)\s+(?:\w+[ ,]+){0,3}[\"'`‘“(]?$"
 )
-_TURNABLE = frozenset({"override", "leak", "carry", "act", "role", "deceive"})
+_TURNABLE = frozenset({"steal", "persona", "takeover", "override", "leak", "carry", "act", "role", "deceive"})
 
 
 def find(text: str) -> Orders:
     """Look for orders in a text that an agent reads. Linear in its length, up to `LONGEST`."""
     text = text[:LONGEST]
     low = veils.folded(text)
-    found = _scored(low)
+    vocabulary = veils.Vocabulary(low)
+    found = _scored(low, vocabulary)
     score, signs, kinds = found.score, list(found.signs), set(found.kinds)
-    for reading in veils.readings(text, low):
-        inner = _scored(reading.text)
+    for reading in veils.readings(text, low, vocabulary):
+        inner = _scored(reading.text, veils.Vocabulary(reading.text))
         if inner.score >= 40 and inner.score > (0 if reading.kind == "encoded" else found.score):
             kinds |= inner.kinds | {reading.kind}
             score = max(score, inner.score + 30)
@@ -116,24 +119,31 @@ class _Weighed(NamedTuple):
 
 
 _NOTHING = _Weighed(0.0, (), frozenset())
-_STRONG = tuple(pattern for pattern in PATTERNS if pattern.anchors)
-_WEAK = tuple(pattern for pattern in (*PATTERNS, *FOREIGN) if not pattern.anchors)
-_FOREIGN = tuple(pattern for pattern in FOREIGN if pattern.anchors)
+_ANCHORED = tuple(
+    (pattern, tuple((anchor, anchor.isascii(), veils.needs(anchor)) for anchor in pattern.anchors))
+    for pattern in (*PATTERNS, *FOREIGN)
+    if pattern.anchors
+)
 
 
-def _scored(low: str) -> _Weighed:
+def _scored(low: str, vocabulary: veils.Vocabulary) -> _Weighed:
     """Weigh a text in lower case."""
     signs: list[tuple[Sign, int]] = []
     ascii_only = low.isascii()
-    for pattern in (*_STRONG, *_FOREIGN):
-        anchors = [word for word in pattern.anchors if not ascii_only or word.isascii()]
-        signs += _signs(low, pattern, _windows(low, anchors))
-    if not any(sign.kind in _PARTNERS or sign.kind in _ALONE for sign, _ in signs):
+    for pattern, anchors in _ANCHORED:
+        present = [
+            anchor
+            for anchor, plain, needed in anchors
+            if (plain or not ascii_only) and vocabulary.may_hold(needed)
+        ]
+        if present:
+            signs += _signs(low, pattern, _windows(low, present))
+    if not any(sign.kind in _PARTNERS or weight >= ORDERED for sign, weight in signs):
         return _NOTHING
     regions = _merged([(max(0, sign.start - _NEAR), min(len(low), sign.end + _NEAR)) for sign, _ in signs])
-    for pattern in _WEAK:
+    for pattern in PATTERNS if ascii_only else (*PATTERNS, *FOREIGN):
         signs += _signs(low, pattern, regions)
-    signs.sort()
+    signs = sorted(dict.fromkeys(signs))
     quoted = _spans(low, regions, (_FENCED, _QUOTED))
     hidden = _spans(low, regions, (_HIDDEN_MARKUP,)) if any(map(low.__contains__, _HIDDEN_ANCHORS)) else []
     weighed = [(sign, *_weigh(low, sign, weight, quoted, hidden)) for sign, weight in signs]
@@ -145,6 +155,8 @@ def _scored(low: str) -> _Weighed:
         each: dict[str, float] = {}
         for other, weight, veiled in weighed[first : last + 1]:
             if weight > 0:
+                if other.kind == "takeover" and other.kind in each:
+                    each["again"] = _AGAIN
                 each[other.kind] = max(each.get(other.kind, 0.0), weight)
             if veiled and weight > 0:
                 each["hidden"] = _HIDDEN
@@ -159,10 +171,8 @@ def _scored(low: str) -> _Weighed:
 def _joined(each: dict[str, float]) -> float:
     """Join kinds that stand near each other: what is ordinary by itself does not reach far."""
     score = sum(each.values())
-    if not _PARTNERS & each.keys() and "decode" not in each:
+    if not _PARTNERS & each.keys() and max(each.values(), default=0.0) < ORDERED:
         return min(score, 45.0)
-    if len(each) == 1 and not _ALONE & each.keys():
-        return min(score, 55.0)
     return score
 
 
@@ -173,6 +183,8 @@ def _weigh(
     veiled = sign.kind in _VEILED and any(start <= sign.start and sign.end <= end + 2 for start, end in hidden)
     if sign.kind in _TURNABLE and _COUNTERED.search(low[max(0, sign.start - 48) : sign.start]):
         return 0.0, False
+    if sign.kind in {"carry", "reach", "steal"} and ".pub" in low[sign.start : sign.end + 24]:
+        return 0.0, False  # a public key
     if veiled:
         return weight, True
     for start, end in quoted:
@@ -201,7 +213,7 @@ def _signs(low: str, pattern: Pattern, windows: Iterable[tuple[int, int]]) -> li
 
 def _sentence(low: str, match: re.Match[str], pattern: Pattern) -> tuple[int, int]:
     """Give where what a pattern must also hold may stand: in its match; for what is carried, to the end of the line."""
-    if pattern.kind != "carry":
+    if pattern.kind not in {"carry", "steal"}:
         return match.start(), match.end()
     stop = low.find("\n", match.end(), match.end() + REACH)
     return match.start(), stop if stop >= 0 else min(len(low), match.end() + REACH)

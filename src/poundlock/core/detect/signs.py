@@ -83,7 +83,7 @@ PATTERNS: tuple[Pattern, ...] = tuple(
             "override",
             60,
             "ignore|disregard|forget|override|bypass|discard|abandon|neglect|aside|attention to|not follow|n't follow|not obey|listen to|stop follow|drop all",
-            rf"\b{_SET_ASIDE}\s+{_FILLERS}{_RULES}\b(?!\s+(?:on|of) (?:the )?(?:pack|box|label|manual))",
+            rf"\b(?!(?:override|overwrite|bypass) (?:the |your )?(?:default )?system ){_SET_ASIDE}\s+{_FILLERS}{_RULES}\b(?!\s+(?:in|on|of|from|for) (?!this|our|your|the (?:conversation|system|user|chat)))",
             _EARLIER,
         ),
         (
@@ -94,7 +94,7 @@ PATTERNS: tuple[Pattern, ...] = tuple(
             None,
         ),
         (
-            "override",
+            "takeover",
             45,
             "the user asked|user's request|everything above|text above|came before|cancelled|cleared|restarted|you are doing|actual task|real task|only job|new instructions|updated instructions|revised task|to the contrary|whatever the user|only follow|only obey",
             r"\b(?:whatever|even if|regardless of what|no matter what) the user (?:asks|asked|says|said|wants|forbids|'s)|\bthe (?:earlier|user's|previous|original) (?:request|task|question) (?:is|was|has been) (?:cancelled|void|over|replaced)"
@@ -109,15 +109,15 @@ PATTERNS: tuple[Pattern, ...] = tuple(
         (
             "role",
             35,
-            "<||[system|<system|<<sys|[inst|system:|assistant:|you are now| mode",
+            "im_start|header_id|<sys|[sys|<<sys|inst]|<admin|<developer|system:|assistant:|ai:|you are now|mode enabled|mode is|mode has|mode active",
             r"<\|(?:im_start|system|user|assistant|start_header_id)\|?>|\[/?inst\]|<</?sys>>|\[/?system\]|</?(?:system|admin|developer)>|^\s{0,3}#{1,4}\s*system\s*:|^(?:human|user)\s*:[^\n]{4,160}\n+\s*(?:assistant|ai)\s*:"
             r"|\byou (?:are|'re) now (?:an? (?:\w+ )?(?:ai|model|assistant)|in \w+ mode|free|unrestricted)|\b(?:developer|debug|maintenance|god|admin|dan|jailbreak|root) mode (?:is (?:now )?)?(?:enabled|activated|active|on\b|has been)",
             None,
         ),
         (
-            "role",
+            "persona",
             45,
-            "",
+            "restrictions|unrestricted|never refuse|filters are|safety checks|pretend|imagine that you",
             r"\b(?:without|no|free of|ignores?) (?:any )?(?:restrictions|rules|filters|limits)\b[^.\n]{0,40}|\bunrestricted (?:assistant|ai|model)|\bcan do anything|\byou never refuse|\brules do not (?:bind|apply)|\b(?:do|does) not apply any (?:policy|rule)"
             r"|\b(?:all )?(?:safety checks?|filters|safeguards) are (?:off|disabled)|\b(?:pretend|imagine|act)\b[^.\n]{0,80}\b(?:grandmother|used to|recite[ds]?|read me)\b[^.\n]{0,20}",
             r"\b(?:you|model|assistant|ai|dan|filters|safety|grandmother|recite\w*|read me|used to)\b",
@@ -125,9 +125,11 @@ PATTERNS: tuple[Pattern, ...] = tuple(
         (
             "address",
             30,
-            "assistant|agent| ai |ai:|ai,| llm|llms|language model|claude|chatgpt|gemini|copilot|codex|the model",
+            "assistant|agent|automated| ai |ai:|ai,| llm|llms|language model|claude|chatgpt|gemini|copilot|codex|the model|reviewing model|\nai",
             rf"\b(?:dear|hey|hello|hi|attention|listen,?|note (?:to|for)|notice (?:to|for)|message (?:to|for)|instructions? (?:to|for)|reminder (?:to|for)|directive (?:to|for)|important (?:to|for)|to (?:all|any)|for) (?:the |all |any |every |our )*(?:{_WHO})\b(?:[^.\n:,]{{0,40}}[:,])"
             rf"|\b{_AI}(?: \w+){{0,3}}?\s*[:,)-]+ ?(?:(?:please|now|kindly|also|always|first|next|then|if|when|you must|you should|you have to|you need to|you are to|could you|it is critical that you) )*{_DO}\b"
+            rf"|\b{_AI}[,:] [^.\n]{{0,40}}?, {_DO}\b|\b{_AI}'s (?:next|first|only) (?:action|step|task)|\b(?:if|unless) the {_AI} (?:doesn't|does not|runs?|sends?|fails)"
+            r"|\b(?:hiring|screening|reviewing|ai|automated|language) (?:\w+ )?(?:assistants?|models?|systems?|readers?|reviewers?|agents?|maintainers?)\s*:"
             rf"|\b{_AI}(?: (?!users?\b|developers?\b)[\w()/-]+){{0,6}} (?:must|should|has to|have to|need to|needs to|is to|are to|shall|will|may not|are required to|are ordered to|is required to)(?: (?:now|also|only|always|never|ever|first|not|then))* {_DO}\b"
             rf"|\b(?:if|when|since|in case|as) (?:you|the reader)(?:'re| are| is)? (?:an? |the )?(?:\w+ )?{_AI}\b"
             rf"|\b{_AI} (?:that |who |which )?(?:reads?|process(?:es)?|reading|processing|handles?|triages?|reviews?|browsing|screening)\b"
@@ -137,18 +139,18 @@ PATTERNS: tuple[Pattern, ...] = tuple(
         (
             "conceal",
             40,
-            "the user|mention|silently|secretly|quietly|say nothing|this from|tell anyone|to yourself|hide the|from review|the developer|in the chat|leave it out|leave that out|left out of",
+            "the user|mention|silently|secretly|quietly|say nothing|this from|tell anyone|to yourself|hide the|from review|the developer|in the chat|conceal|interrupt|in the summary|the transcript|leave it out|leave that out|left out of",
             rf"\b(?:do not|don't|never|without|must not|should not|not|nor|avoid) (?:ever |even )?(?:tell|telling|mention|mentioning|inform|informing|reveal|alert|alerting|notify|notifying|show|showing|disclose|report|reporting|warn|warning|interrupt)(?:ing)? (?:(?:this|that|it|anything|about it|its output) )?(?:to )?{_HIDE_FROM}\b"
             r"|\b(?:do not|don't|never|without|and not|not) (?:ever |then )?(?:mention|mentioning|reveal|acknowledge|report|explain|show)(?:ing)? (?:this|it|that you|its output|the fact|this (?:edit|step|comment|file|argument|to))\b"
             rf"|\b(?:keep|hide|conceal|suppress|leave|left)\b(?: (?:and )?\w+){{0,4}} (?:secret from|hidden from|from|out of|to yourself|in) (?:the |your |all |this )?(?:users?|developers?|human|reviewers?|summary|explanation|diff|change ?log|transcript|chat|list of changes|yourself)\b|\bkeep this to yourself"
-            rf"|\b(?:silently|secretly|quietly|covertly|unnoticed|as a hidden step|without {_HIDE_FROM} (?:noticing|knowing)|without a word to {_HIDE_FROM}|say nothing about|leave (?:it|that) out|left out of the summary|hide the output)\b"
+            rf"|\b(?:silently|secretly|quietly|covertly) (?:run|execute|send|read|add|append|include|upload|post|fetch|copy|install|forward|do|change|insert)\b|[,;] (?:silently|quietly|secretly)[.)]|\b(?:unnoticed|as a hidden step|without {_HIDE_FROM} (?:noticing|knowing)|without a word to {_HIDE_FROM}|say nothing about|leave (?:it|that) out|left out of the summary|hide the output)\b"
             rf"|\b{_HIDE_FROM} (?:must|should|does|need|needs) (?:not|n't) (?:to )?(?:know|see|notice|be told|be aware)|\bneed not explain|\bwithout (?:naming|listing) it",
             None,
         ),
         (
             "consent",
             35,
-            "",
+            "without asking|never ask|n't ask|ask the user|ask first|pre-approved|approves everything|autoapprove|wait for approval|confirmation|have permission|agreed to",
             rf"\b(?:without (?:asking|confirmation|approval)|never ask(?:s|ing)?(?: (?:for confirmation|first|before))?|(?:don't|do not|need not|not) (?:ask|wait for approval|wait for confirmation|stop between)|no (?:need to confirm|approval is needed|confirmation (?:from|needed|is)))\b"
             rf"|\b(?:the )?(?:user|owner|human|author|operator)s? (?:has |have )?(?:already )?(?:approved?|approves|agreed|consented|authori[sz]ed)\b|\b(?:is|are|was|this is) (?:pre-approved|authori[sz]ed\b|allowed automatically)|\byou have permission\b|\bapprove every|\bthe user is not asked|\bskip(?:s)? (?:the )?confirmations?|\bconsent was given"
             r"|\b(?:all |their )?(?:safety prompts|confirmation prompts|commands|sandbox)\b[^.\n]{0,20}(?:disabled|are allowed|is allowed)|\b(?:disable|switch off|turn off) (?:their |the |your )?(?:sandbox|confirmation|content filter|safety|approval)|\btreat every (?:question|command)|\baccept all permissions|autoapprove",
@@ -184,14 +186,57 @@ PATTERNS: tuple[Pattern, ...] = tuple(
             "curl -|wget |id_rsa|.env |/dev/tcp|os.environ|](http|| curl|sub-domain|host name",
             r"\bcurl\b[^\n]{0,60}(?:@|<)\s?\S{0,40}(?:\.env|\.ssh|\.aws|credentials|id_rsa|shadow|passwd|\.npmrc|secrets|kube/config|netrc)|(?:\.env|id_rsa|credentials|shadow|passwd|secrets\S*|config|npmrc)\s*\|\s*(?:nc|curl|base64)\b|\b(?:env|printenv)\s*\|\s*(?:curl|nc|base64)\b"
             r"|data=(?:dict\()?os\.environ|!\[[^\]\n]{0,80}\]\(https?://[^)\s]{1,120}[?&][\w-]{1,30}=(?:\{|\[|<|%7b|\$\{)"
-            r"|\b(?:api key|token|\$\w+|secret|\.env|password|credentials|id_rsa|shadow)\b[^\n]{0,60}(?:sub-?domain|host name) of\b",
+            r"|(?:api key|token|\$\w+|secret|\.env|password|credentials|id_rsa|shadow)\b[^\n]{0,60}(?:sub-?domain|host name) of\b",
+            None,
+        ),
+        (
+            "steal",
+            60,
+            ".env|id_rsa|.ssh|.aws|.npmrc|/etc/shadow|conversation|inbox|home directory|private repo|credentials|secrets.yml|.kube|whole folder",
+            r"\b(?:send|post|upload|forward|transmit|exfiltrate|leak)\b[^\n]{0,60}(?:\.env\b|id_rsa|\.ssh\b|\.aws/|\.npmrc|/etc/shadow|\.kube|secrets\.yml|(?:this|the|whole) conversation|user's (?:inbox|home|messages|files)|private repositories|everything in)"
+            r"|(?:\.env\b|id_rsa|\.ssh\b|\.aws/credentials|\.npmrc|/etc/shadow|\.kube/config|secrets\.yml|private repositories)[^\n]{0,40}\b(?:and|then)\b[^\n]{0,20}\b(?:send|post|upload|forward|push|transmit)\b",
+            r"https?://|\w@\w|webhook|\bgist\b|\bto [\w-]+\.[a-z]{2,}",
+        ),
+        (
+            "deceive",
+            60,
+            "even if it|even when it|whatever really",
+            r"\b(?:say|claim|state|report|tell \w+ \w+)\b[^.\n]{0,60}(?:even (?:if|when) it (?:is|isn't|is not)|whatever really happened)",
+            None,
+        ),
+        (
+            "leak",
+            60,
+            "your system|your initial|your full inst|your hidden|your original|hidden prompt",
+            r"\b(?:reveal|print|show|output|repeat|dump|translate|convert|recite|return|list|include|display|printing|showing)(?: me)? (?:your (?:system|initial|full|hidden|original|secret) (?:prompt|message|instructions)|(?:the )?hidden prompt)\b",
+            None,
+        ),
+        (
+            "persona",
+            60,
+            "pretend|imagine that|act as",
+            r"\b(?:pretend|imagine|act as)\b[^.\n]{0,90}\b(?:system prompt|api keys?|passwords?|product keys?|contents of)\b",
+            None,
+        ),
+        (
+            "persist",
+            40,
+            "long-term memory|save to memory|future sessions|every conversation|all sessions|future conversations",
+            r"\b(?:save to|store in (?:your )?(?:long-term )?)memory|\bstore in your long-term memory|\bin (?:all future (?:sessions|conversations)|every conversation)|\b(?:every agent|future sessions of the assistant)",
+            None,
+        ),
+        (
+            "reach",
+            25,
+            "",
+            r"\b(?:read|open|cat|fetch|provide|need|list|show|give|print|get|dump|return|returns|dumps|prints)\b[^.\n]{0,30}(?:\.env\b|id_rsa|\.ssh\b|\.aws/|\.npmrc|\.netrc|/etc/shadow|secrets\.yml|\.kube|credentials|api keys?\b|every secret|secret you|user's tokens?|all tokens)",
             None,
         ),
         (
             "act",
             30,
             "",
-            r"\b(?:curl|wget)\s[^\n|]{4,100}\|\s*(?:sudo\s+)?(?:ba|z)?sh\b|\bbash <\(|\brm -rf? [~/.]|\bchmod (?:-r )?777|\bregistry http://|\bauthorized_keys|\b(?:append|add|write)\b[^\n]{0,60}(?:\.bashrc|crontab|claude\.md|agents\.md)|\bbackdoor|\bverify=false|\bdrop the production|\bforce-push an|\breverse shell|extra-index-url http:"
+            r"\b(?:curl|wget)\s[^\n|]{4,100}\|\s*(?:sudo\s+)?(?:ba|z)?sh\b|\bbash <\(|\brm -rf? [~/.]|\bchmod (?:-r )?777|\bregistry http://|\b(?:my|following|this) key\b[^\n]{0,20}authorized_keys|\baccount \S{1,30} with (?:full|admin)|\b(?:append|add|write)\b[^\n]{0,60}(?:\.bashrc|crontab|claude\.md|agents\.md)|\bbackdoor|\bverify=false|\bdrop the production|\bforce-push an|\breverse shell|extra-index-url http:"
             r"|\b(?:grant|give) \S{1,30} (?:write access|admin rights|full rights|access)|\b(?:delete|remove|wipe|erase) (?:the )?\S{1,30}(?: folder| directory)|\b(?:install|download|add) the package `|\binstall `|\baccept the (?:master|fallback) password|\balso accept the|\b(?:master|fallback) password|\bconfirm the (?:transfer|order)|\btype the saved password|\benter the user's password|\bsign in for them|\bpress (?:pay|confirm)\b"
             r"|\b(?:edit|change) \S{0,30}(?:settings\.json|config\.toml)|\bwith sudo\b|\bas root\b|\bwithout the sandbox|<script src=\"https?://|\bfrom the audit log|\bapprove (?:the|this) (?:linked )?(?:pull request|change|request)|\b(?:save to|store in your long-term) memory|\bin all future (?:sessions|conversations)|\bchange the (?:payment|e-mail)|\btransfer the amount|\bhas? asked that you|\bopen the bank|\bdrop all tables",
             None,
@@ -272,6 +317,10 @@ REASONS = {
     "conceal": "it asks to keep something from the user",
     "consent": "it claims that nobody needs to be asked",
     "deceive": "it asks for a false or biased report",
+    "takeover": "it tells the reader that its task is another one",
+    "persona": "it gives the reader a role without rules",
+    "persist": "it wants to be remembered for later tasks",
+    "reach": "it asks for credentials",
     "leak": "it asks for the instructions that the reader was given",
     "carry": "it asks to carry data or credentials somewhere",
     "steal": "it holds a command or picture that carries data out",

@@ -13,7 +13,7 @@ import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _PIECE = 400
 _PIECES = 16
@@ -48,13 +48,12 @@ _LEET = str.maketrans("0134578@$", "oieastbas")
 _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
 _LEET_ANCHORS = ("gn0r3", "gnor3", "r3g4rd", "r3gard", "f0rg3", "pr0mp", "syst3", "5y5t3", "5y573", "57ruct", "1n57r", "1nstr", "rul35", "rul3s", "p455", "pr3v", "p4ssw")
 _SPACED = tuple(
-    by.join(word)
+    (frozenset(each.encode() for each in word), tuple(by.join(word) for by in (" ", "-", ".", "_")))
     for word in ("ignore", "disregard", "forget", "instruct", "system", "prompt", "assistant")
-    for by in (" ", "-", ".", "_")
 )
 _ROT_ANCHORS = tuple(word.translate(_ROT13) for word in ("ignore", "disregard", "instructions", "prompt", "system", "assistant"))
 _BACK_ANCHORS = tuple(word[::-1] for word in ("ignore", "disregard", "instructions", "system", "assistant", "without asking"))
-_LETTER = re.compile(r"(?<![a-z])(?:[a-z][ ._-]){3,}[a-z](?![a-z])")
+_LETTER = re.compile(r"(?<![a-z])(?:[a-z][ ._-]){2,}[a-z](?![a-z])")
 _JOIN = re.compile(r"[\"']\s*[;,+&]*\s*(?:(?:const|let|var)?\s*\w{1,20}\s*[=:]\s*)?[\"']")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{40,}={0,2}")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){20,}")
@@ -64,6 +63,30 @@ _PERCENT_LETTERS = ("%6", "%7")
 _ENOUGH = 8
 
 
+_SEPARATE = bytes(byte if chr(byte) in "abcdefghijklmnopqrstuvwxyz0123456789" else 0x20 for byte in range(256))
+_SIZES = (2, 3, 4, 5, 6)
+_RUN = re.compile("[a-z0-9]{2,}")
+_FIRST = _SIZES[-1]
+
+
+class Vocabulary:
+    """The words of a text, to tell quickly which literals can't stand in it."""
+
+    def __init__(self, low: str) -> None:
+        """Take the words of a text in lower case; letters beyond ASCII part them."""
+        self.words = frozenset(low.encode("utf-8", "replace").translate(_SEPARATE).split())
+        self._starts = frozenset(word[:size] for size in _SIZES for word in self.words if len(word) >= size)
+
+    def may_hold(self, needs: Iterable[bytes]) -> bool:
+        """Tell whether each of these starts of words is the start of a word here."""
+        return self._starts.issuperset(needs)
+
+
+def needs(anchor: str) -> tuple[bytes, ...]:
+    """Give the starts of words that a text must have to hold an anchor, which starts where a word does."""
+    return tuple(run[:_FIRST].encode() for run in _RUN.findall(anchor.encode("utf-8").decode("latin-1")))
+
+
 def folded(text: str) -> str:
     """Give a text in lower case with compatibility forms folded, as long as it was (INVARIANT)."""
     if text.isascii():
@@ -71,25 +94,33 @@ def folded(text: str) -> str:
     return text.translate(_FOLDING)
 
 
-def readings(text: str, low: str) -> Iterator[Reading]:
+def readings(text: str, low: str, vocabulary: Vocabulary) -> Iterator[Reading]:
     """Give the other readings of a text, of which `low` is the folded form; each in bounded pieces."""
+    for letters, spaced in _SPACED:
+        if letters <= vocabulary.words:
+            for start, end in _around(low, spaced):
+                yield Reading("disguised", _closed(low[start:end]), start, end)
+    if any(word.isalnum() and not word.isalpha() and not word.isdigit() for word in vocabulary.words):
+        joined = b" ".join(vocabulary.words).decode()
+        for start, end in _around(low, tuple(filter(joined.__contains__, _LEET_ANCHORS))):
+            yield Reading("disguised", low[start:end].translate(_LEET), start, end)
     if not text.isascii():
         if len(bare := _UNSEEN.sub("", low)) != len(low):
             yield Reading("disguised", bare, 0, len(text))
         if _MIXED.search(low):
             yield Reading("disguised", low.translate(_LOOKALIKE), 0, len(text))
-    for start, end in _around(low, _LEET_ANCHORS):
-        yield Reading("disguised", low[start:end].translate(_LEET), start, end)
-    for start, end in _around(low, _SPACED):
-        yield Reading("disguised", _closed(low[start:end]), start, end)
-    for start, end in _around(low, _ROT_ANCHORS):
+    for start, end in _around(low, _present(_ROT_ANCHORS, vocabulary)):
         yield Reading("encoded", low[start:end].translate(_ROT13), start, end)
-    for start, end in _around(low, _BACK_ANCHORS):
+    for start, end in _around(low, _present(_BACK_ANCHORS, vocabulary)):
         yield Reading("encoded", low[start:end][::-1], start, end)
-    for start, end in _around(low, ("concatenate", "join ", "a+b", "a + b")):
+    for start, end in _around(low, _present(("concatenate", "join a", "a+b", "a + b"), vocabulary)):
         yield Reading("encoded", _JOIN.sub("", low[start:end]), start, end)
     yield from _escaped(text)
     yield from _decoded(text)
+
+
+def _present(anchors: tuple[str, ...], vocabulary: Vocabulary) -> tuple[str, ...]:
+    return tuple(anchor for anchor in anchors if vocabulary.may_hold(needs(anchor)))
 
 
 def unseen(text: str) -> int:
