@@ -289,6 +289,19 @@ class Sandbox(_Section, frozen=True, kw_only=True):
     providers: Annotated[tuple[str, ...], Meta(description="Which providers, by name. Empty: all.")] = ()
 
 
+class Repository(_Section, frozen=True, kw_only=True):
+    """What is declared of repositories, `[repositories."github.com/org/*"]`; `"*"` is everything. It only tightens."""
+
+    tier: Annotated[
+        Literal["public", "internal", "restricted"], Meta(description="The least tier of work on them.")
+    ] = "public"
+    protected: Annotated[bool, Meta(description="Whether their code is protected.")] = False
+    paths: Annotated[
+        tuple[str, ...],
+        Meta(description="Files that are restricted as soon as a call opens one: `finance/*`, `*.key`."),
+    ] = ()
+
+
 class Vendors(_Section, frozen=True, kw_only=True):
     """What is known of vendors beside the shipped register."""
 
@@ -454,6 +467,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     rollout: tuple[Rollout, ...] = ()
     sandboxes: tuple[Sandbox, ...] = ()
     vendors: Vendors = Vendors()
+    repositories: dict[str, Repository] = {}
     accounts: dict[str, Account] = {}
     budgets: dict[str, Budget] = {}
     review: Review = Review()
@@ -559,6 +573,7 @@ _TABLES: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "rollout": ("rollout.", Rollout),
     "sandboxes": ("sandboxes.", Sandbox),
     "accounts": ("accounts.NAME.", Account),
+    "repositories": ("repositories.NAME.", Repository),
     "budgets": ("budgets.NAME.", Budget),
 }
 

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 _HEIGHT: dict[Tier, int] = {tier: height for height, tier in enumerate(TIERS)}
 
 
-def tier(findings: Sequence[Finding], document: Document, unknown: Tier) -> tuple[Tier, tuple[str, ...]]:
-    """Give a document's tier and what gave it: the strictest of its findings, `public` without any.
+def tier(
+    findings: Sequence[Finding], document: Document, unknown: Tier, declared: Sequence[tuple[Tier, str]] = ()
+) -> tuple[Tier, tuple[str, ...]]:
+    """Give a document's tier and what gave it: the strictest of its findings and of what is declared, else `public`.
 
     A file that can't be read (an image, an archive) may hold anything: it counts as `unknown`.
     """
     reached: Tier = "public"
     reasons: dict[str, None] = {}
-    for found, reason in _tiers(findings, document, unknown):
+    for found, reason in (*_tiers(findings, document, unknown), *declared):
         if _HEIGHT[found] > _HEIGHT[reached]:
             reached = found
             reasons.clear()

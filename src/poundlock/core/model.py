@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from poundlock.core.approvals import Standing
+    from poundlock.core.declared import Declaration
     from poundlock.core.detect.engine import Detector
     from poundlock.core.policy.decide import Policies
 
@@ -299,7 +300,7 @@ class Context(Value, frozen=True, kw_only=True):
     `refused`: fingerprints of newly typed values for which an exchange of this conversation was blocked before.
     `standing`: what people have approved; `local`: a model inside the boundary that could take this exchange. `mode`
     goes before the snapshot's; policies and rules in `trial` are told of, and not enforced. `account` and `budgets`
-    are as in `Facts`.
+    are as in `Facts`; `declared` is what is declared of the repository.
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"issued"})
@@ -317,6 +318,7 @@ class Context(Value, frozen=True, kw_only=True):
     trial: frozenset[str] = frozenset()
     account: str = "unknown"
     budgets: tuple[str, ...] = ()
+    declared: Declaration | None = None
 
 
 class Snapshot(Value, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from poundlock.core import classify, conversation, flow, intent, passages, ruling, surrogates, transform
+from poundlock.core import classify, conversation, declared, flow, intent, passages, ruling, surrogates, transform
 from poundlock.core.approvals import Needs
 from poundlock.core.model import Decision, Document, Draft, Facts, FindingSummary, Rung, Value
 from poundlock.core.policy import recorded
@@ -79,8 +79,11 @@ def inspect(
     newly = _newly(document, findings, context.refused)
     groups, group_of = classify.groups(document, findings, newly)
     asked = intent.of(document)
-    labels = flow.labels(document, findings, context.labels)
-    tier, tier_reasons = classify.tier(findings, document, snapshot.unknown_tier)
+    stated = context.declared or declared.NOTHING
+    entered = flow.labels(document, findings, context.labels)
+    labels = tuple(sorted({*entered, *declared.labels(document, stated)}))
+    reasons = declared.reasons(document, stated)
+    tier, tier_reasons = classify.tier(findings, document, snapshot.unknown_tier, reasons)
     facts = Facts(
         principal=context.principal,
         destination=context.destination,

@@ -12,7 +12,7 @@ import contextlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from poundlock.core import pipeline, surrogates
+from poundlock.core import declared, pipeline, surrogates
 from poundlock.core.accounts import NOBODY
 from poundlock.core.approvals import NOTHING
 from poundlock.core.budgets import Who
@@ -156,6 +156,7 @@ class Exchange(Ways):
         self.keys = keys
         self.tally = tally
         self.accounts = Accounts(settings, keys)
+        self.declared = posture.declarations(settings)
         self.signer = signer
         self.new_id = new_id
         self._advice = Advice()
@@ -277,6 +278,7 @@ class Exchange(Ways):
             environment=taken.environment,
             account=self.accounts.whose(way.name, held.account, repository),
             budgets=await self.tally.used_up(who),
+            declared=declared.of(self.declared, repository),
         )
         verdict = await self._inspect(body, context, snapshot, key, held, size)
         await self.desk.use(verdict.used, held.id)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from poundlock.core.declared import Declaration
+
 if TYPE_CHECKING:
     from poundlock.config import Mode, Settings
     from poundlock.core.model import Principal
@@ -54,6 +56,14 @@ def of(settings: Settings, principal: Principal, provider: str, day: str) -> Pos
             environment = SANDBOX + sandbox.name
             break
     return Posture(mode, frozenset(trial), environment)
+
+
+def declarations(settings: Settings) -> tuple[Declaration, ...]:
+    """Give what the settings declare of repositories."""
+    return tuple(
+        Declaration(name=name, tier=row.tier, protected=row.protected, paths=row.paths)
+        for name, row in settings.repositories.items()
+    )
 
 
 def _fits(row: _Selection, principal: Principal, provider: str) -> bool:
