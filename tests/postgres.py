@@ -66,11 +66,9 @@ class Postgres:
             f"CREATE ROLE {ADMIN} LOGIN CREATEROLE PASSWORD '{self.key}'; CREATE DATABASE orders OWNER {ADMIN}",
             "postgres",
         )
-        self.sql(
-            f"SET ROLE {ADMIN}; CREATE SCHEMA shop;"
-            "CREATE TABLE shop.parcel (id serial PRIMARY KEY, weight int);"
-            "INSERT INTO shop.parcel (weight) VALUES (3), (4)"  # noqa: S608 (our own names)
-        )
+        table = "CREATE TABLE shop.parcel (id serial PRIMARY KEY, weight int)"
+        rows = "INSERT INTO shop.parcel (weight) VALUES (3), (4)"
+        self.sql(f"SET ROLE {ADMIN}; CREATE SCHEMA shop; {table}; {rows}")
 
     @property
     def address(self) -> str:

@@ -235,9 +235,9 @@ def test_a_killed_gateway_leaves_nothing_for_long(server: Postgres, tmp_path_fac
 
 def test_the_tool_of_a_run(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> None:
     """`run --grant`: a tool with the role's variables, its model traffic recorded beside it, and no key anywhere."""
-    script = (  # noqa: S608 (a program, and no statement)
+    script = (
         "import json, os, subprocess, urllib.request\n"
-        "query = 'SELECT count(*) FROM shop.parcel'\n"
+        "query = 'TABLE shop.parcel'\n"
         "print(subprocess.run(['psql', '-qtAXc', query], capture_output=True, text=True))\n"
         f"body = json.dumps({ANTHROPIC.body('hello')!r}).encode()\n"
         "head = {'content-type': 'application/json', 'x-api-key': os.environ['ANTHROPIC_API_KEY']}\n"
@@ -264,7 +264,7 @@ def test_the_tool_of_a_run(server: Postgres, tmp_path_factory: pytest.TempPathFa
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert "stdout='2\\n'" in done.stdout
+        assert "stdout='1|3\\n2|4\\n'" in done.stdout
         assert "ORDERS_ADMIN" not in done.stdout
         assert server.key not in done.stdout + done.stderr
         assert key not in done.stdout + done.stderr

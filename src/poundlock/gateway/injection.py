@@ -138,8 +138,7 @@ class Echo:
         for value in values:
             data = value.encode()
             spelt |= {data, quote(value, safe="").encode(), msgspec.json.encode(value)[1:-1]}
-            for text in (base64.b64encode(data), base64.urlsafe_b64encode(data)):
-                spelt |= {text, text.rstrip(b"=")}
+            spelt |= {text.rstrip(b"=") for text in (base64.b64encode(data), base64.urlsafe_b64encode(data))}
         self._values = sorted((each for each in spelt if each), key=len, reverse=True)
         self._kept = b""
 

@@ -9,9 +9,8 @@ import pytest
 from poundlock.adapters.brokers import postgres
 from poundlock.adapters.brokers.scram import verifier
 from poundlock.config import Level
-from poundlock.core import leases
 from poundlock.core.errors import ConfigFault, UpstreamFault
-from poundlock.core.leases import Lease
+from tests.adapters.brokers.leasing import lease
 from tests.postgres import Postgres, programs
 
 pytestmark = pytest.mark.skipif(programs() is None, reason="no PostgreSQL server on this machine")
@@ -26,24 +25,6 @@ def server(tmp_path_factory):
     made = Postgres(tmp_path_factory.mktemp("postgres") / "server")
     yield made
     made.stop()
-
-
-def lease(number, *, seconds=600):
-    """Give a lease."""
-    now = time.time_ns()
-    id_ = f"{number:012x}"
-    return Lease(
-        id=id_,
-        task="0123456789ab",
-        tool="claude-code",
-        human="ada",
-        backend="postgres",
-        resource="orders",
-        level="read",
-        handle=leases.handle(id_, "0123456789ab"),
-        opened=now,
-        expires=now + seconds * leases.SECOND,
-    )
 
 
 def during(server, work, **settings):

@@ -125,7 +125,7 @@ def test_a_certificate_is_good_for_what_it_says(server: Server, tmp_path: Path) 
     broker = SshBroker(server.key)
     for number, (level, seconds) in enumerate(
         (
-            (LEVEL, -120),
+            (LEVEL, -30),
             (Level(principals=("others",)), 600),
             (Level(principals=("deployers",), source="192.0.2.0/24"), 600),
         )
