@@ -27,8 +27,9 @@ from poundlock.core.model import Principal, Rung
 from poundlock.core.policy.decide import Policies
 from poundlock.gateway import exchange
 from poundlock.gateway.auth import Presence
-from poundlock.gateway.exchange import Exchange, Home
+from poundlock.gateway.exchange import Exchange
 from poundlock.gateway.snapshot import Snapshots
+from poundlock.gateway.way_home import Home
 from poundlock.ports import Committed
 from poundlock.web import data_plane, requests
 from poundlock.wire import events, framing, passages

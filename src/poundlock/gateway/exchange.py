@@ -13,43 +13,38 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from poundlock.core import declared, pipeline, surrogates
-from poundlock.core.accounts import NOBODY
 from poundlock.core.approvals import NOTHING
 from poundlock.core.budgets import Who
 from poundlock.core.errors import ClientFault, Fault, UpstreamFault
-from poundlock.core.gate import Gate
-from poundlock.core.model import Context, Document, Draft, Rung, ScopeKey, Sink
+from poundlock.core.model import Context, Document, Draft, Rung, ScopeKey
 from poundlock.core.ruling import LEAVES
-from poundlock.core.stream import Homeward, StreamScanner
+from poundlock.core.stream import Homeward
 from poundlock.gateway import http, posture
 from poundlock.gateway.accounts import Accounts
-from poundlock.gateway.advice import Advice, told
+from poundlock.gateway.advice import Advice
 from poundlock.gateway.approvals import Desk, Unanswered
 from poundlock.gateway.auth import Presence, Refused
-from poundlock.gateway.consent import Calls
-from poundlock.gateway.ways import Ways, asked
+from poundlock.gateway.way_home import Held, WayHome
+from poundlock.gateway.ways import asked
 from poundlock.ports import Entry
 from poundlock.wire import registry
 from poundlock.wire.base import EVENT_STREAM
-from poundlock.wire.body import answered, renamed
+from poundlock.wire.body import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from poundlock.config import Settings
-    from poundlock.core.calls import Action
     from poundlock.core.conversation import Memo
-    from poundlock.core.gate import Judged as JudgedCall
-    from poundlock.core.model import Match, Principal, Snapshot, Surrogate
+    from poundlock.core.model import Principal, Snapshot, Surrogate
     from poundlock.core.pipeline import Verdict
-    from poundlock.core.policy.decide import CallAnswer
     from poundlock.core.register import Register
     from poundlock.gateway.attachments import Attachments
     from poundlock.gateway.http import Request, Respond
     from poundlock.gateway.snapshot import Snapshots
     from poundlock.gateway.ways import Way
-    from poundlock.ports import Approvals, AuditLog, Clock, Identity, Signer, Tallies, Upstream, UpstreamResponse, Vault
-    from poundlock.wire.base import Body, Wire
+    from poundlock.ports import Approvals, AuditLog, Clock, Identity, Signer, Tallies, Upstream, Vault
+    from poundlock.wire.base import Body
     from poundlock.wire.passages import Passages
 
 INLINE_BODY = 262_144
@@ -62,22 +57,6 @@ SENT = LEAVES
 """The rungs on which an exchange leaves."""
 
 
-class Held:
-    """What is known of an exchange so far, for a refusal to say.
-
-    `broken` gives what ends an answer that was begun while the exchange waited for a person, from words.
-    """
-
-    __slots__ = ("account", "broken", "id", "wire")
-
-    def __init__(self, id: str, wire: Wire) -> None:  # noqa: A002 (the word that records use)
-        """Begin: nothing was told to the client yet."""
-        self.id = id
-        self.wire = wire
-        self.account = NOBODY
-        self.broken: Callable[[str], bytes] | None = None
-
-
 class Judged(NamedTuple):
     """A verdict that is on record, with all that it was reached with."""
 
@@ -87,37 +66,7 @@ class Judged(NamedTuple):
     key: ScopeKey
 
 
-class Home:
-    """An answer's way home so far, for its closing record."""
-
-    def __init__(self, held: Held, verdict: Verdict, homeward: Homeward, scanner: StreamScanner | None) -> None:
-        """Begin: nothing has arrived yet."""
-        self.scanner = scanner
-        self.held = held
-        self.verdict = verdict
-        self.homeward = homeward
-        self.follow: ScopeKey | None = None  # whose answer it is, as long as a later request may name it
-        self.status = 0
-        self.ended = "client gone"
-        self.received = 0
-        self.given = 0
-        self.calls: Calls | None = None
-
-    async def settle(self) -> None:
-        """Put on record what people were asked about the answer's calls, before the client gets them."""
-        if self.calls is not None and self.calls.open:
-            await self.calls.settle()
-
-    async def give(self, respond: Respond, chunk: bytes) -> None:
-        """Send a piece to the client, if there is one."""
-        if chunk:
-            if self.calls is not None and self.calls.open:  # asked for each piece: a call less
-                await self.settle()
-            self.given += len(chunk)
-            await respond.send(chunk)
-
-
-class Exchange(Ways):
+class Exchange(WayHome):
     """One object a worker; called once a request."""
 
     def __init__(
@@ -159,7 +108,7 @@ class Exchange(Ways):
         self.declared = posture.declarations(settings)
         self.signer = signer
         self.new_id = new_id
-        self._advice = Advice()
+        self.advice = Advice()
         self.desk = Desk(approvals, settings, clock, upstream, new_id)
         self._sizes: OrderedDict[tuple[str, str, str], int] = OrderedDict()
 
@@ -341,130 +290,6 @@ class Exchange(Ways):
             self._sizes.popitem(last=False)
         return verdict
 
-    def _homeward(self, held: Held, verdict: Verdict, snapshot: Snapshot, context: Context, key: ScopeKey) -> Home:
-        """Say what the answer meets on its way home."""
-
-        def permit(surrogate: Surrogate, sink: Sink) -> bool:
-            return snapshot.policies.restore(context.principal, verdict.facts.destination, surrogate.kind, sink)
-
-        def detect(text: str) -> tuple[Match, ...]:
-            found = snapshot.detector.detect(text)
-            return tuple(match for match in found if not surrogates.find(text[match.start : match.end]))
-
-        scanner = StreamScanner(detect) if self.settings.answers.scan else None
-        gate = calls = None
-        if snapshot.policies.judges_calls:
-
-            def ask(action: Action) -> CallAnswer:
-                return snapshot.policies.call(verdict.facts, action)
-
-            offered = frozenset(verdict.document.tools)
-            conversation = surrogates.fingerprint(verdict.document.conversation, key)
-            calls = Calls(self.desk, context.principal, context.destination, conversation, key, held.id)
-            monitor = verdict.decision.mode == "monitor"
-            gate = Gate(ask, decision=held.id, offered=offered, monitor=monitor, consent=calls.consent)
-        home = Home(held, verdict, Homeward(verdict.issued, permit, scanner, gate), scanner)
-        home.calls = calls
-        return home
-
-    async def _home(self, way: Way, response: UpstreamResponse, respond: Respond, home: Home) -> None:
-        """Bring the answer home: framing, restoring, framing again."""
-        kind = http.content_type(response.headers)
-        home.status = response.status
-        headers = [
-            *http.returned(response.headers),
-            ("x-poundlock-decision", home.held.id),
-            *told(home.verdict, self._advice.of(home.verdict, self._day())),
-        ]
-        if home.held.broken is not None and (response.status >= 400 or kind != EVENT_STREAM):
-            # The answer has begun as a stream of events: all that can be told now is that there is none.
-            raise UpstreamFault(f"The provider answered HTTP {response.status}.", advice="Send it again.")
-        if (
-            response.status >= 400
-            or way.route.treatment != "inspect"
-            or not (http.restorable(kind) or way.route.streams)
-        ):
-            # An upstream's error is passed unchanged: clients decide on its wording whether to try again.
-            await _start(respond, response.status, headers)
-            async for chunk in response.chunks():
-                home.received += len(chunk)
-                await home.give(respond, chunk)
-        elif kind == "application/json" and not way.route.streams:
-            whole = bytearray()
-            async for chunk in response.chunks():
-                whole += chunk
-                home.received += len(chunk)
-                if home.received > self.settings.gateway.max_answer:
-                    raise UpstreamFault(
-                        "The provider's answer is larger than gateway.max_answer.",
-                        advice="Ask for a streamed answer, or raise the limit.",
-                    )
-            answer = way.wire.encode_answer(way.route, bytes(whole), home.homeward)
-            await self._remember(home)
-            await _start(respond, response.status, headers)
-            await home.give(respond, answer)
-        else:
-            codec = way.wire.stream(way.route, kind, home.homeward)
-            await _start(respond, response.status, headers)
-            try:
-                async for chunk in response.chunks():
-                    home.received += len(chunk)
-                    piece = codec.feed(chunk)
-                    if home.follow is not None:
-                        await self._remember(home)
-                    await home.give(respond, piece)
-            except UpstreamFault as fault:
-                # What was held back belongs to the client, and then it is told that this was not the end.
-                home.ended = "upstream broke"
-                await home.give(respond, codec.broken(way.wire.broken(fault.message)))
-                await respond.end()
-                return
-            await home.give(respond, codec.finish())
-        await respond.end()
-        home.ended = "complete"
-
-    async def _remember(self, home: Home) -> None:
-        """Make durable what a stored answer is restored with, before the client can name it in a later request."""
-        key, answer = home.follow, home.homeward.answer
-        if key is None or not answer:
-            return
-        home.follow = None
-        conversation = surrogates.fingerprint(answered(answer), key)
-        body = {"conversation": conversation, "surrogates": len(home.verdict.issued)}
-        await self.log.commit(
-            Entry(
-                draft=Draft(kind="answer", id=home.held.id, at=self.clock.now(), body=body),
-                scope=key.scope,
-                conversation=conversation,
-                surrogates=tuple(home.verdict.issued.values()),
-            )
-        )
-
-    def _close_record(self, home: Home) -> None:
-        """Queue the closing record; the client doesn't wait for it."""
-        homeward = home.homeward
-        homeward.close()
-        now = self.clock.now()
-        draft = Draft(
-            kind="closing",
-            id=home.held.id,
-            at=now,
-            body={
-                "status": home.status,
-                "ended": home.ended,
-                "received": home.received,
-                "given": home.given,
-                "milliseconds": (now - home.verdict.draft.at) // 1_000_000,
-                "restored": dict(homeward.restored_kinds),
-                "left": dict(homeward.left_kinds),
-                "answer": dict(home.scanner.counts) if home.scanner else {},
-                "calls": [_judged(call) for call in homeward.gate.judged] if homeward.gate else [],
-                "refused_calls": homeward.gate.refused if homeward.gate else 0,
-            },
-        )
-
-        self.log.later(draft)
-
     async def _stopped(self, respond: Respond, held: Held, verdict: Verdict) -> None:
         """Tell the client what was stopped, why, and what to do instead."""
         decision = verdict.decision
@@ -534,15 +359,3 @@ class Exchange(Ways):
                 raise ClientFault(
                     "The request's address holds a sensitive value.", advice="Send it in a header or in the body."
                 )
-
-
-def _judged(call: JudgedCall) -> dict[str, object]:
-    """Give what a closing record tells of a tool call."""
-    row = {name: getattr(call, name) for name in call.__struct_fields__}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
-
-
-async def _start(respond: Respond, status: int, headers: list[tuple[str, str]]) -> None:
-    """Send the head, unless the answer began while the exchange waited for a person."""
-    if not respond.started:
-        await respond.start(status, headers)

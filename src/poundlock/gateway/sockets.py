@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from poundlock.core.errors import ClientFault, Fault, UpstreamFault
 from poundlock.core.model import Document, Rung
 from poundlock.gateway import http
-from poundlock.gateway.exchange import SENT, Exchange, Held, Home, Judged
+from poundlock.gateway.exchange import SENT, Exchange, Judged
+from poundlock.gateway.way_home import Held, Home
 from poundlock.wire import registry
 from poundlock.wire.base import SocketWire
 
