@@ -37,7 +37,7 @@ WORDS = (
     "|hmac|[-_\"' ]t?otp[-_\"'=:]"
     "|[-_.\"' \\n({,]key[\"']?[ ]?[=:]|[a-z][-_]key[\"']?[ ]?[=:]|[a-z]KEY[\"']?[ ]?[=:]|pin[-_ ]?code"
     "|[-_]pat[\"']?[ ]?[=:]"
-    "|aes[-_ .]?key|cipher[-_ .]?key|partner[-_ .]?key|[ ]key we "
+    "|aes[-_ .]?key|cipher[-_ .]?key|partner[-_ .]?key|project[-_ .]?key|record[-_ .]?key|[ ]key we "
     # The words for a key in German, Chinese and Russian, and for a password in Polish and Turkish.
     "|schl\\xc3\\xbcssel|\\xe5\\xaf\\x86\\xe9\\x92\\xa5|\\xe5\\xaf\\x86\\xe9\\x91\\xb0|\\xd0\\xba\\xd0\\xbb\\xd1\\x8e\\xd1\\x87"
     "|has\\xc5\\x82o|parola(?:s\\xc4\\xb1)?|\\xc5\\x9fifre(?:si)?"
@@ -82,7 +82,7 @@ ABOUT = Expression(
     r"|(?i:(?:encrypted|wrapped|sealed|hashed)[-_]?(?:password|passwd|key|token|secret|data|value|private[-_]?key)$)"
     r"|(?i:(?:cache|sort|partition|primary|foreign|object|row|dedup|map|i18n|config|lookup|group|restore"
     r"|idempotency|registry|shortcut|index|range|composite|clustering|unique|translation|message|state|query|feature"
-    r"|flag|s3|blob|file|bucket|item|list|tree|entity|record|event|topic|metric|label|tag|param|form|json|field"
+    r"|flag|s3|blob|file|bucket|item|list|tree|entity|(?<!cypress)(?<!cypress[-_])record|event|topic|metric|label|tag|param|form|json|field"
     r"|property|prop|attr|attribute|setting)[-_]?keys?$)"
     r"|(?i:change|request|action|lock|resume|resumption|sync|skip|cancell?ation|idempotency|page|continuation)[-_]?[Tt]oken"
     r"|(?i:thought[-_]?signature)|max[-_]?[Tt]oken|Mgr|Manager|Realm",

@@ -196,7 +196,8 @@ def name(value: str, argument: str) -> float:
         return REJECT
     if argument == "given" and value.isascii() and not _common(words):
         return REJECT
-    if any(_humps(word) for word in words) or max(map(len, words)) < 2:
+    # One character is a whole family name where names are written in syllables.
+    if any(_humps(word) for word in words) or max(map(len, words)) < (2 if value < "\u3040" else 1):
         return REJECT
     if value.isupper() and value.isascii() and (argument == "first" or len(value) < 5):
         return REJECT
