@@ -291,6 +291,10 @@ def summary(folder: Path, task: str) -> str:
     lines += [f"  stayed inside: {count} with {name}" for name, count in inside.items()]
     approved = dict.fromkeys(id_ for record in mine for id_ in record.body.get("approvals", ()))
     lines += [f"  approved: poundlock approve {id_}" for id_ in approved]
+    ordered = [record for record in mine if record.body.get("orders")]
+    if ordered:
+        why = "; ".join(ordered[0].body["orders"])
+        lines.append(f"  gave orders: something that was read ({why}): poundlock explain {ordered[0].id}")
     lines += [f"  stopped: poundlock explain {id_}" for id_ in stopped]
     lines += [f"  advice: {text}" for text in advice(records, mine)]
     if len(lines) == 1:

@@ -1,8 +1,8 @@
 """What has entered a conversation, as labels: private data, text from strangers, and what its tools can do.
 
 Labels only grow, and are remembered with the conversation, so that compacting its history takes none away. Policy reads
-them: private data, untrusted text and a way out are a danger only together. This module must never look into a text for
-its meaning, and never take a label away.
+them: private data, untrusted text and a way out are a danger only together. This module must never keep a
+piece of a text, and never take a label away.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from poundlock.core import passages, sinks
+from poundlock.core.detect import orders as ordering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,19 +31,44 @@ WRITE = "write"
 """The client offers tools that write files."""
 
 _OFFERED = {"remote": NETWORK, "command": EXECUTE, "file": WRITE}
+_READ = frozenset({"file", "tool", "untrusted"})
 _FETCHED = 65_536
 """So much of a command is looked at for a network program."""
 
 
-def labels(document: Document, findings: Sequence[Finding], before: Iterable[str]) -> tuple[str, ...]:
+def orders(document: Document, before: Iterable[str]) -> tuple[str, ...]:
+    """Say why something that was read gives orders to the assistant; nothing where none of the new texts does.
+
+    Looked at is what stands after the last answer but one, or all of a conversation that nothing is known of. What a
+    person typed and what the model said are not looked at.
+    """
+    reasons: dict[str, None] = {}
+
+    def gives(segment: Segment) -> bool:
+        if segment.origin not in _READ or segment.role == "assistant" or segment.opaque:
+            return False
+        found = ordering.find(segment.text)
+        if found.score >= ordering.ORDERED:
+            reasons.update(dict.fromkeys(found.reasons))
+        return found.score >= ordering.ORDERED
+
+    passages.some(document, "orders", gives, passages.last_turn(document) - 1 if set(before) else 0)
+    return tuple(reasons)
+
+
+def labels(
+    document: Document, findings: Sequence[Finding], before: Iterable[str], *, ordered: bool = False
+) -> tuple[str, ...]:
     """Give the labels of a conversation: those from `before`, and what this document adds, in order of their names.
+
+    `ordered` tells that `orders` found something.
 
     Only what stands after the last answer but one is looked at once there are labels from before: the rest gave its
     labels when it was new.
     """
     found = set(before)
     known = bool(found)
-    if any(finding.family == "injection" for finding in findings):
+    if ordered or any(finding.family == "injection" for finding in findings):
         found.add(ORDERS)
     if PRIVATE not in found and any(_is_private(finding) for finding in findings):
         found.add(PRIVATE)

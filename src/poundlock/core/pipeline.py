@@ -27,6 +27,10 @@ PLACES_KEPT = 8
 """So many places of one summary are named."""
 _PARTS = frozenset({"messages", "input", "system", "tools", "contents", "instructions", "prompt", "systemInstruction"})
 """The members of bodies that a place may be named by: every other name may be a client's own text."""
+FILES_KEPT = 32
+"""So many files that calls opened are told of."""
+_FILE_KEYS = frozenset({"path", "file_path", "filename", "filePath", "notebook_path"})
+_LONGEST_NAME = 1024
 FINGERPRINTS_KEPT = 64
 """A record names at most this many values of one summary; the count is always whole."""
 
@@ -38,7 +42,7 @@ class Verdict(Value, frozen=True, kw_only=True):
     home, by text. `fresh`: those of them that the vault must know before the exchange leaves. `refused`: fingerprints
     to remember when the exchange is blocked. `facts`: what was judged at last, with where it goes. `needs`: what a
     person has to admit first; `used`: the approvals that it leaves with, by id; `typed`: what to take for refused when
-    nobody admits it.
+    nobody admits it; `orders`: why something that was read gives orders.
     """
 
     _hidden = frozenset({"texts", "issued", "document"})
@@ -55,6 +59,7 @@ class Verdict(Value, frozen=True, kw_only=True):
     needs: Needs = Needs()
     used: tuple[str, ...] = ()
     typed: tuple[str, ...] = ()
+    orders: tuple[str, ...] = ()
 
 
 def inspect(
@@ -80,7 +85,8 @@ def inspect(
     groups, group_of = classify.groups(document, findings, newly)
     asked = intent.of(document)
     stated = context.declared or declared.NOTHING
-    entered = flow.labels(document, findings, context.labels)
+    orders = flow.orders(document, context.labels)
+    entered = flow.labels(document, findings, context.labels, ordered=bool(orders))
     labels = tuple(sorted({*entered, *declared.labels(document, stated)}))
     reasons = declared.reasons(document, stated)
     tier, tier_reasons = classify.tier(findings, document, snapshot.unknown_tier, reasons)
@@ -122,12 +128,8 @@ def inspect(
         issued = _issued(recognised, treatments, context.issued)
     fresh = tuple(surrogate for text, surrogate in issued.items() if text not in context.issued)
     refused = () if leaves or rung is Rung.SEND_APPROVED else _refused(document, findings, newly)
-    draft = Draft(
-        kind="exchange",
-        id=id,
-        at=at,
-        body=_body(document, context, decision, facts, tier_reasons, recognised, ruled, group_of, fresh, key),
-    )
+    body = _body(document, context, decision, facts, tier_reasons, recognised, ruled, group_of, fresh, key)
+    draft = Draft(kind="exchange", id=id, at=at, body={**body, "orders": list(orders)} if orders else body)
     return Verdict(
         document=document,
         decision=decision,
@@ -141,6 +143,7 @@ def inspect(
         needs=ruled.needs,
         used=ruled.used,
         typed=_refused(document, findings, newly),
+        orders=orders,
     )
 
 
@@ -225,6 +228,7 @@ def _body(
         "findings": [
             _plain(summary) for summary in _summaries(document, recognised.findings, groups, group_of, ruled.wanted)
         ],
+        "files": _files(document, key, names=context.file_names),
         "surrogates": len(fresh),
         "tightened": recognised.late,
         "notes": list(document.notes),
@@ -283,6 +287,18 @@ def _summaries(
         )
         for (rule_id, group, treatment), count in counts.items()
     ]
+
+
+def _files(document: Document, key: ScopeKey, *, names: bool) -> list[str]:
+    """Give the files that calls of the last two turns opened: keyed hashes, or their names where that is allowed."""
+    since = passages.last_turn(document) - 1
+    found: dict[str, None] = {}
+    for each in reversed(document.segments):
+        if each.turn < since or len(found) >= FILES_KEPT:
+            break
+        if each.kind == "tool_args" and each.key in _FILE_KEYS and len(each.text) <= _LONGEST_NAME:
+            found[each.text if names else surrogates.fingerprint(each.text, key)] = None
+    return list(found)
 
 
 def _place(document: Document, segment: int) -> str:

@@ -58,6 +58,8 @@ def told(verdict: Verdict, advice: str) -> list[tuple[str, str]]:
         out.append(("x-poundlock-local", verdict.facts.destination.name))
     if verdict.facts.environment:
         out.append(("x-poundlock-environment", verdict.facts.environment))
+    if verdict.orders:
+        out.append(("x-poundlock-orders", "; ".join(verdict.orders)[:LONGEST]))
     if counted:
         out.append(("x-poundlock-treated", f"disguise={counted.count('disguise')}, impound={counted.count('impound')}"))
     return out

@@ -104,7 +104,13 @@ class Detector:
         if key:
             self._keyed(text, key, families, spans)
         found = tuple(self._match(span) for span in self._paired(self._settle(spans))) if spans else ()
-        return self._names.add(text, found, families) if self._names else found
+        found = self._names.add(text, found, families) if self._names else found
+        if families is not None and "injection" in families:
+            # Only where it is asked for by name: it is no value that could be disguised.
+            from poundlock.core.detect import orders  # noqa: PLC0415 (its patterns take a while to compile)
+
+            return tuple(sorted((*found, *orders.matches(text)), key=lambda match: match.start))
+        return found
 
     def first_stage(self, text: str) -> list[tuple[int, int]]:
         """Give the places that a second look is for, as (end, trigger): what benchmarks tell apart."""

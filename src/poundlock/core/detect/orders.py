@@ -6,11 +6,14 @@ talks *about* injection, and orders in quotes, count less. Patterns run only nea
 It must never look at what a person typed, and never keep or tell a piece of the text.
 """
 
+# ruff: noqa: E501, RUF001 (a pattern reads best in one piece; quotation marks are the matter)
+
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from poundlock.core import matches as found_matches
 from poundlock.core.detect import veils
 from poundlock.core.detect.signs import FOREIGN, PATTERNS, REACH, REASONS
 
@@ -32,9 +35,39 @@ _TOLD = 0.35
 _HIDDEN = 30.0
 _AGAIN = 15.0
 """What a second sign counts that the reader's task be another one."""
-_VEILED = frozenset({"takeover", "persona", "persist", "reach", "override", "address", "conceal", "carry", "role", "act", "leak", "consent", "deceive", "steal"})
+_VEILED = frozenset(
+    {
+        "takeover",
+        "persona",
+        "persist",
+        "reach",
+        "override",
+        "address",
+        "conceal",
+        "carry",
+        "role",
+        "act",
+        "leak",
+        "consent",
+        "deceive",
+        "steal",
+    }
+)
 _PARTNERS = frozenset(
-    {"override", "takeover", "address", "conceal", "consent", "leak", "role", "persona", "persist", "carry", "steal", "deceive"}
+    {
+        "override",
+        "takeover",
+        "address",
+        "conceal",
+        "consent",
+        "leak",
+        "role",
+        "persona",
+        "persist",
+        "carry",
+        "steal",
+        "deceive",
+    }
 )
 
 
@@ -76,7 +109,9 @@ _ABOUT = re.compile(
     r"sanitiz\w+|guardrails?|benchmark|classifier|security (?:research|advisory|policy)|\bcve-\d|proof of concept|"
     r"untrusted|hidden text|injections?\b|quiz|expected"
 )
-_SUBJECT = re.compile(r"prompt[- ]injection|jailbreak|injection attack|injections?\b|owasp|red[- ]team|\bcve-\d|hidden instruction")
+_SUBJECT = re.compile(
+    r"prompt[- ]injection|jailbreak|injection attack|injections?\b|owasp|red[- ]team|\bcve-\d|hidden instruction"
+)
 _QUOTED = re.compile(r"`[^`\n]{4,400}`|[\"“«„‘][^\"“”«»’\n]{8,400}[\"”»“’]|^\s{0,3}>[^\n]{8,400}", re.MULTILINE)
 _FENCED = re.compile(r"^```[^\n]*\n.{1,20000}?^```|<code>.{1,4000}?</code>", re.MULTILINE | re.DOTALL)
 _MEMBER = re.compile(r"(?:[:=]\s*\(?|^|\"\"|content:\s*)$")
@@ -112,6 +147,28 @@ def find(text: str) -> Orders:
     return Orders(min(100, round(score)), tuple(sorted(signs, key=lambda sign: sign.start)), reasons)
 
 
+def matches(text: str) -> tuple[found_matches.Match, ...]:
+    """Give the signs of a text that gives orders as findings of the family `injection`; none of one that does not.
+
+    A text is looked at in pieces of `LONGEST`. Findings don't overlap; their confidence is the piece's score.
+    """
+    out: list[found_matches.Match] = []
+    for begin in range(0, len(text), LONGEST):
+        found = find(text[begin : begin + LONGEST])
+        if found.score < ORDERED:
+            continue
+        reached = 0
+        for sign in found.signs:
+            if sign.start < reached:
+                continue
+            reached = sign.end
+            kind = f"injection.{sign.kind}"
+            start, end = begin + sign.start, begin + sign.end
+            value = text[start:end]
+            out.append(found_matches.Match(kind, "injection", kind, "internal", start, end, found.score / 100, value))
+    return tuple(out)
+
+
 class _Weighed(NamedTuple):
     score: float
     signs: tuple[Sign, ...]
@@ -132,9 +189,7 @@ def _scored(low: str, vocabulary: veils.Vocabulary) -> _Weighed:
     ascii_only = low.isascii()
     for pattern, anchors in _ANCHORED:
         present = [
-            anchor
-            for anchor, plain, needed in anchors
-            if (plain or not ascii_only) and vocabulary.may_hold(needed)
+            anchor for anchor, plain, needed in anchors if (plain or not ascii_only) and vocabulary.may_hold(needed)
         ]
         if present:
             signs += _signs(low, pattern, _windows(low, present))
@@ -243,7 +298,9 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _spans(low: str, regions: Iterable[tuple[int, int]], patterns: Iterable[re.Pattern[str]]) -> list[tuple[int, int]]:
-    return [match.span() for pattern in patterns for start, end in regions for match in pattern.finditer(low, start, end)]
+    return [
+        match.span() for pattern in patterns for start, end in regions for match in pattern.finditer(low, start, end)
+    ]
 
 
 def _invisible(text: str, signs: bool) -> Iterable[tuple[int, int, float]]:

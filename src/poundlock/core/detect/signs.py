@@ -5,7 +5,7 @@ only where another sign stands, since it means nothing by itself. Weights are of
 pattern must never hold two open gaps: its cost near an anchor has to stay bounded.
 """
 
-# ruff: noqa: E501 (a pattern reads best in one piece)
+# ruff: noqa: E501, ISC004, F541 (a pattern reads best in one piece, and its pieces alike)
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Disguises of a text that people see through and patterns don't: look-alike letters, spaced letters, digits for letters,
-letters turned round, characters that nobody sees, encodings.
+"""Disguises of a text that people see through and patterns don't.
+
+Look-alike letters, spaced letters, digits for letters, letters turned round, characters that nobody sees, encodings.
 
 Each undoing gives another reading of a text, or of a piece of it with its place. It must never judge what it reads.
 """
@@ -43,16 +44,38 @@ class _Folding(dict[int, int]):
 _FOLDING = _Folding()
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _MIXED = re.compile("[a-z][\u0370-\u03ff\u0400-\u052f]|[\u0370-\u03ff\u0400-\u052f][a-z]")
-_LOOKALIKE = str.maketrans("аеорсхуіѕјԁһӏνοαρεικτ", "aeopcxyisjdhlvoapeikt")  # noqa: RUF001 (they are the matter)
+_LOOKALIKE = str.maketrans("аеорсхуіѕјԁһӏνοαρεικτ", "aeopcxyisjdhlvoapeikt")
 _LEET = str.maketrans("0134578@$", "oieastbas")
 _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
-_LEET_ANCHORS = ("gn0r3", "gnor3", "r3g4rd", "r3gard", "f0rg3", "pr0mp", "syst3", "5y5t3", "5y573", "57ruct", "1n57r", "1nstr", "rul35", "rul3s", "p455", "pr3v", "p4ssw")
+_LEET_ANCHORS = (
+    "gn0r3",
+    "gnor3",
+    "r3g4rd",
+    "r3gard",
+    "f0rg3",
+    "pr0mp",
+    "syst3",
+    "5y5t3",
+    "5y573",
+    "57ruct",
+    "1n57r",
+    "1nstr",
+    "rul35",
+    "rul3s",
+    "p455",
+    "pr3v",
+    "p4ssw",
+)
 _SPACED = tuple(
     (frozenset(each.encode() for each in word), tuple(by.join(word) for by in (" ", "-", ".", "_")))
     for word in ("ignore", "disregard", "forget", "instruct", "system", "prompt", "assistant")
 )
-_ROT_ANCHORS = tuple(word.translate(_ROT13) for word in ("ignore", "disregard", "instructions", "prompt", "system", "assistant"))
-_BACK_ANCHORS = tuple(word[::-1] for word in ("ignore", "disregard", "instructions", "system", "assistant", "without asking"))
+_ROT_ANCHORS = tuple(
+    word.translate(_ROT13) for word in ("ignore", "disregard", "instructions", "prompt", "system", "assistant")
+)
+_BACK_ANCHORS = tuple(
+    word[::-1] for word in ("ignore", "disregard", "instructions", "system", "assistant", "without asking")
+)
 _LETTER = re.compile(r"(?<![a-z])(?:[a-z][ ._-]){2,}[a-z](?![a-z])")
 _JOIN = re.compile(r"[\"']\s*[;,+&]*\s*(?:(?:const|let|var)?\s*\w{1,20}\s*[=:]\s*)?[\"']")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{40,}={0,2}")
