@@ -97,3 +97,13 @@ def test_a_column_of_secrets(detector: Detector, table: str, value: str) -> None
 def test_a_column_of_words_is_no_secret(detector: Detector) -> None:
     """Tables of words, as of a parser or of settings, stay quiet."""
     assert detector.detect("token,pos,lemma\nruns,VERB,run\nfast,ADV,fast\n") == ()
+
+
+@pytest.mark.parametrize("mark", [",", "\t", ";"])
+def test_one_column_names_another(detector: Detector, mark: str) -> None:
+    """A value counts under the name beside it in its row, and other rows of the same columns do not."""
+    value = "".join(chr(97 + (7 * place) % 26) + str(place % 10) for place in range(16))
+    rows = [("service", "name", "value"), ("crm", "deploy_token", value), ("crm", "region", value[::-1])]
+    text = "".join(mark.join(row) + "\n" for row in rows)
+    found = detector.detect(text, families=frozenset({"secret"}))
+    assert [(match.start, match.end) for match in found] == [(text.index(value), text.index(value) + len(value))]

@@ -1,5 +1,7 @@
 """What stands between a name and its value: each way of writing is read, and the value's span is exact."""
 
+# ruff: noqa: RUF001 (texts in many languages)
+
 from __future__ import annotations
 
 import json

@@ -86,6 +86,9 @@ CELL = {
 }
 SQL_CELL = Expression(r"\s*(?:[NE]?'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\([^()]*\)|[^,'\"]+)\s*")
 RULE_LINE = Expression(r"[\s|+:=-]+")
+NAMES = frozenset(("name", "key", "variable", "var", "setting", "property", "parameter", "param", "option", "env_var"))
+VALUES = frozenset(("value", "val", "wert", "valeur", "valor"))
+"""Heads of two columns of which one names what stands in the other, row by row."""
 LONGEST = 80
 """Characters of a name."""
 USUAL = 4096
@@ -197,9 +200,10 @@ class Columns:
             return [], stop
         # A line of words in quotes, or one that goes on, is a list in code: no header of secrets.
         meant = self._meant(names, secrets="'" not in line and not line.rstrip().endswith((",", ";")))
-        if not meant:
+        paired = _paired([name.lower() for name in names])
+        if not meant and paired is None:
             return [], stop
-        return self._rows(text, stop + 1, mark, len(names), meant)
+        return self._rows(text, stop + 1, mark, len(names), meant, paired)
 
     def _meant(self, names: Sequence[str], *, secrets: bool = True) -> dict[int, tuple[int, ...] | str]:
         """Give what the names of columns mean, by place: rules, or the name itself where it promises a secret."""
@@ -218,7 +222,13 @@ class Columns:
         return meant
 
     def _rows(
-        self, text: str, at: int, mark: str, width: int, meant: dict[int, tuple[int, ...] | str]
+        self,
+        text: str,
+        at: int,
+        mark: str,
+        width: int,
+        meant: dict[int, tuple[int, ...] | str],
+        paired: tuple[int, int] | None = None,
     ) -> tuple[list[Cell], int]:
         cells: list[Cell] = []
         size = len(text)
@@ -237,8 +247,19 @@ class Columns:
             for place, rules in meant.items():
                 low, high = spans[place]
                 cells.append(_trimmed(text, at + low, at + high, rules))
+            if paired is not None:
+                cells.extend(self._named(text, at, spans[paired[0]], spans[paired[1]]))
             at = stop + 1
         return cells, at
+
+    def _named(self, text: str, at: int, head: tuple[int, int], span: tuple[int, int]) -> Iterator[Cell]:
+        """Give a cell that another one of its row names, if that name promises something."""
+        key = _trimmed(text, at + head[0], at + head[1], ())
+        name = text[key.start : key.end]
+        if NAME.fullmatch(name) is None or " " in name:
+            return
+        if lexical.strength(name) >= lexical.SECRET:
+            yield _trimmed(text, at + span[0], at + span[1], name)
 
     def _sql(self, text: str, low: int, end: int, stop: int) -> tuple[list[Cell], int]:
         before = text[max(low, end - 1200) : end]
@@ -286,6 +307,13 @@ class Columns:
                     cells.append(Cell(at, at + len(first), (self._kinds[kind],), whole=True))
             at += len(field) + 1
         return cells, over.start()
+
+
+def _paired(names: list[str]) -> tuple[int, int] | None:
+    """Give the places of a column of names and of the column of their values."""
+    keys = [place for place, name in enumerate(names) if name in NAMES]
+    values = [place for place, name in enumerate(names) if name in VALUES]
+    return (keys[-1], values[0]) if len(values) == 1 and keys and keys[-1] != values[0] else None
 
 
 def _joined(word: str) -> str:
