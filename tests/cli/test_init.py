@@ -36,6 +36,7 @@ NEEDED = {
     "sandboxes.until": '"2100-12-31"',
     "sandboxes.people": '["ada"]',
     "accounts.NAME.provider": '"openai"',
+    "accounts.NAME.organisations": '["org"]',
     "budgets.NAME.measure": '"exchanges"',
     "budgets.NAME.limit": "100",
     "resources.NAME.backend": '"postgres"',
