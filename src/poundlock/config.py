@@ -63,6 +63,9 @@ class Audit(_Section, frozen=True, kw_only=True):
         str,
         Meta(description="Second place for signed heads: a file, best on another disk. Empty: beside the log."),
     ] = ""
+    file_names: Annotated[
+        bool, Meta(description="Whether records name the files that calls opened; else they hold keyed hashes.")
+    ] = False
     head_every: Annotated[int, Meta(ge=1, description="Records from one signed head to the next.")] = 64
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from poundlock.core.audit import Head
     from poundlock.core.ledger import Place, Report
     from poundlock.core.model import Record
+    from poundlock.core.shared import Shared
 
 Trust = tuple["Callable[[str, bytes, str], bool]", str]
 
@@ -53,10 +54,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     export.add_argument("--format", choices=("jsonl",), default="jsonl", help="JSON Lines, a record a line")
     export.add_argument("--after", type=int, default=0, metavar="SEQ", help="only records after this one")
 
+    shared = actions.add_parser("shared", help="say what left, where to and why, from the records alone")
+    _common(shared)
+    shared.add_argument("--days", type=int, default=30, metavar="N", help="how many days (default: 30)")
+    shared.add_argument("--person", default="", help="only of this person")
+    shared.add_argument("--destination", default="", help="only to this provider")
+    shared.add_argument("--repository", default="", help="only of work on this repository")
+    shared.add_argument("--json", action="store_true", help="one JSON object a destination")
+
 
 def run(args: argparse.Namespace) -> int:
     """Run the action and give the exit code. Raises: `Fault`, `ConfigFault`."""
-    return {"verify": _verify, "show": _show, "export": _export}[args.action](args)
+    return {"verify": _verify, "show": _show, "export": _export, "shared": _shared}[args.action](args)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -261,6 +270,63 @@ def _export(args: argparse.Namespace) -> int:
     finally:
         reading.close()
     return 0
+
+
+def _shared(args: argparse.Namespace) -> int:
+    import time
+
+    import msgspec
+
+    from poundlock.core.audit import record_of
+    from poundlock.core.shared import Wanted, shared
+
+    since = time.time_ns() - max(1, args.days) * 86_400_000_000_000
+    reading, _, _ = _open(args)
+    try:
+        wanted = Wanted(since, args.person, args.destination, args.repository)
+        told = shared((record_of(row) for row in reading.rows() if row.kind == "exchange"), wanted)
+    except sqlite3.Error as cause:
+        raise _unreadable(cause) from None
+    finally:
+        reading.close()
+    for row in told.shared:
+        if args.json:
+            sys.stdout.write(msgspec.json.encode({**row._asdict(), "content": row.content}).decode() + "\n")
+        else:
+            sys.stdout.write(_told(row))
+    if not args.json:
+        sys.stdout.write(f"{told.stopped} exchanges were stopped, {told.inside} stayed inside the boundary.\n")
+    return 0
+
+
+def _told(row: Shared) -> str:
+    """Give what a destination got, as text."""
+    lines = [
+        f"{_plain(row.destination)}: {row.vendor}, plan {row.plan}",
+        f"  exchanges     {row.exchanges}, {row.characters:,} new characters, {_time(row.first)} to {_time(row.last)}",
+    ]
+    named = (
+        ("by", row.people),
+        ("with", row.tools),
+        ("repositories", row.repositories),
+        ("tiers", row.tiers),
+        ("about", row.intents),
+        ("accounts", row.accounts),
+        ("because", row.reasons),
+        ("files", row.files),
+    )
+    lines += [
+        f"  {name:<13} {', '.join(f'{_plain(each)} ({count})' for each, count in counts.items())}"
+        for name, counts in named
+        if counts
+    ]
+    lines += [f"  approved      {row.approvals} exchanges left because a person said so"] if row.approvals else []
+    lines += [
+        f"  {dict(_TREATED)[each.treatment]:<13} {each.count} × {_plain(each.kind)}, {each.values} values, "
+        f"{each.origin}, {each.tier}"
+        for each in row.content
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _json(record: Record) -> str:

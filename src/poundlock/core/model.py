@@ -300,7 +300,8 @@ class Context(Value, frozen=True, kw_only=True):
     `refused`: fingerprints of newly typed values for which an exchange of this conversation was blocked before.
     `standing`: what people have approved; `local`: a model inside the boundary that could take this exchange. `mode`
     goes before the snapshot's; policies and rules in `trial` are told of, and not enforced. `account` and `budgets`
-    are as in `Facts`; `declared` is what is declared of the repository.
+    are as in `Facts`; `declared` is what is declared of the repository. `file_names`: the
+    files that calls opened stand in the record by name, not by keyed hash.
     """
 
     _hidden: ClassVar[frozenset[str]] = frozenset({"issued"})
@@ -319,6 +320,7 @@ class Context(Value, frozen=True, kw_only=True):
     account: str = "unknown"
     budgets: tuple[str, ...] = ()
     declared: Declaration | None = None
+    file_names: bool = False
 
 
 class Snapshot(Value, frozen=True, kw_only=True):

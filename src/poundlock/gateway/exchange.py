@@ -228,6 +228,7 @@ class Exchange(WayHome):
             account=self.accounts.whose(way.name, held.account, repository),
             budgets=await self.tally.used_up(who),
             declared=declared.of(self.declared, repository),
+            file_names=self.settings.audit.file_names,
         )
         verdict = await self._inspect(body, context, snapshot, key, held, size)
         await self.desk.use(verdict.used, held.id)
