@@ -380,5 +380,5 @@ def test_a_stop_has_a_limit(tmp_path: Path) -> None:
 
         assert gate.stop() == 0
 
-        assert 0.8 < time.monotonic() - began < 6
+        assert 0.8 < time.monotonic() - began < 12  # of the 18 s that the answer would take
         client.close()
