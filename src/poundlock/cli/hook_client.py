@@ -5,11 +5,17 @@ no JSON and holds no rule. INVARIANT: whatever goes wrong, a prompt or a call is
 `poundlock init TOOL --hooks` says for the event) unless that note says `allow`; an exit of 1 would let it run.
 """
 
-import os
 import sys
 
 try:
-    # What `socket` wraps; the wrapper alone takes longer to load than all of this.
+    # What `os` wraps: loading the wrapper takes longer than all that is done here.
+    from posix import _exit as leave
+    from posix import environ
+except ImportError:
+    from os import _exit as leave
+    from os import environb as environ  # type: ignore[assignment]
+try:
+    # What `socket` wraps.
     from _socket import AF_INET, SOCK_STREAM
     from _socket import socket as Socket  # noqa: N812 (its own name is a module's)
 except ImportError:  # an interpreter without it
@@ -34,9 +40,9 @@ def main(arguments: list[str], event_data: bytes | None = None) -> int:
             lines = file.read().splitlines()
         agent, port, token = lines[:3]
         # A run of its own (`poundlock run`) has another port and token. Another host is never believed.
-        led = os.environ.get("POUNDLOCK_GATEWAY", "")
+        led = environ.get(b"POUNDLOCK_GATEWAY", b"").decode()
         if led.startswith(_LOOPBACK) and led[len(_LOOPBACK) :].isdigit():
-            port, token = led[len(_LOOPBACK) :], os.environ.get("POUNDLOCK_TOKEN", token)
+            port, token = led[len(_LOOPBACK) :], environ.get(b"POUNDLOCK_TOKEN", b"").decode()
         data = sys.stdin.buffer.read() if event_data is None else event_data
         code, out, err = _asked(int(port), f"/hook/{agent}/{event}", token, data)
     except Exception:  # noqa: BLE001 (whatever it is, the agent must not take it for a yes)
@@ -82,4 +88,4 @@ def _asked(port: int, path: str, token: str, data: bytes) -> tuple[int, bytes, b
 if __name__ == "__main__":
     status = main(sys.argv[1:])
     sys.stderr.flush()
-    os._exit(status)  # what is left to tidy up takes time, and the agent waits
+    leave(status)  # what is left to tidy up takes time, and the agent waits

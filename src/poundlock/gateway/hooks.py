@@ -2,7 +2,7 @@
 
 It reaches what the wire can't: a subscription's client with no base URL, a command before it runs. It awaits and joins;
 it holds no detection and no policy. Whatever goes wrong stops the prompt or the call, or withholds the result, in the
-agent's own words. INVARIANT: what was decided is on record before the agent is told.
+agent's own words. INVARIANT: what was found, stopped or put back is on record before the agent is told.
 """
 
 from __future__ import annotations
@@ -242,14 +242,20 @@ class HookExchange:
     ) -> None:
         body = {**verdict.draft.body, "hook": {**_about(event, context.principal), **about}}
         body["notes"] = [*body.get("notes", ()), *event.notes]
+        draft = msgspec.structs.replace(verdict.draft, body=body)
+        new = tuple(label for label in verdict.facts.labels if label not in context.labels)
+        if not (verdict.findings or new or about.get("refused") or about.get("restored")):
+            # Nothing was found, stopped or put back: the agent need not wait for the disk.
+            self._line.log.later(draft)
+            return
         await self._line.log.commit(
             Entry(
-                draft=msgspec.structs.replace(verdict.draft, body=body),
+                draft=draft,
                 scope=key.scope,
                 conversation=surrogates.fingerprint(hooks.conversation(event), key),
                 surrogates=verdict.fresh,
                 refused=verdict.refused,
-                labels=tuple(label for label in verdict.facts.labels if label not in context.labels),
+                labels=new,
             )
         )
 
