@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from poundlock.core.conversation import Note
 from poundlock.core.errors import ClientFault
 from poundlock.wire import passages, registry
 from poundlock.wire.body import NOTE_SURROGATE
@@ -91,6 +92,8 @@ def test_a_long_conversation_is_joined_to_few_pieces_and_stays_the_same(provider
     shelf = Passages(1 << 26).shelf("ada")
     for body in bodies(provider, 90):
         again = read(provider, body, shelf)
+        for _, passage in again.document.passages:
+            passage.notes[b"a snapshot"] = Note((), b"", ())  # inspection found nothing in it
     assert len(body["messages"]) >= 181
     assert len(again.document.passages) < passages.UNSETTLED + 10
     assert same(again, read(provider, body))
@@ -100,6 +103,18 @@ def test_a_long_conversation_is_joined_to_few_pieces_and_stays_the_same(provider
     body["messages"][100:120] = []
     assert same(read(provider, body, shelf), read(provider, body))
     assert same(read(provider, body, shelf), read(provider, body))
+
+
+def test_a_piece_that_is_not_remembered_as_a_whole_grows_no_more():
+    """Its strings are read one by one at each turn: as few of them as may be."""
+    shelf = Passages(1 << 26).shelf("ada")
+    for body in bodies("anthropic", 90):
+        again = read("anthropic", body, shelf)
+    sizes = {len(passage.segments) for _, passage in again.document.passages}
+    few = {len(passage.segments) for _, passage in again.document.passages[: passages.UNSETTLED // 8]}
+    assert max(sizes) == max(few)
+    assert len(again.document.passages) >= passages.UNSETTLED + 10
+    assert same(again, read("anthropic", body))
 
 
 @pytest.mark.parametrize("limit", [30_000, 100_000, 400_000])

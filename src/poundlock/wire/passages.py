@@ -32,10 +32,12 @@ WORTHWHILE = 8192
 BEGINNING = 1024
 """By so many bytes at its beginning a body is taken for one that comes again; a wrong guess costs time only."""
 
-UNSETTLED = 48
+UNSETTLED = 24
 """Of so many items that came again one by one the older half is joined to one piece."""
 JOINED = 262_144
 """Bytes of a piece that was joined, at most."""
+GROWING = JOINED // 4
+"""Bytes up to which a piece that was joined grows by the next items: so each of these is joined a few times at most."""
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
@@ -423,8 +425,12 @@ class Opened:
         loose = next((at for at in range(len(items) - 1, -1, -1) if items[at].settled), -1) + 1
         if len(items) - loose < UNSETTLED:
             return past.items[: len(items)]
-        refs = past.items[:loose]
-        at, end = loose, loose + UNSETTLED // 2
+        end = loose + UNSETTLED // 2
+        before = items[loose - 1] if loose else None
+        # Of one that is not remembered as a whole its strings are read one by one: it stays as small as it is.
+        grows = before is not None and before.count > 1 and len(before.written) <= GROWING and before.passage.notes
+        at = loose - 1 if grows else loose
+        refs = past.items[:at]
         while at < end:
             after = at + 1
             size = len(items[at].written)
