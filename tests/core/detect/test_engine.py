@@ -208,6 +208,8 @@ HOSTILE = {
     "url": "a://b:c" * 142_857,
     "assignments": "".join(f"password='x{i:07d}!'\n" for i in range(45_000)),
     "plus": "'a'+" * 250_000,
+    "addresses without a value": "address=" * 25_000,
+    "findings among escapes": "https://a:b1|@d \\n" * 6_000,
 }
 
 

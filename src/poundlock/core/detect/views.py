@@ -172,25 +172,27 @@ def _escapes(text: str, end: int, before: int) -> Opened | None:
     if decoded == source or TELLING.search(decoded) is None:
         return Opened("", low, stop, lambda _first, _last: (low, stop))
 
+    seen: list[int] = []  # where an escape stands in the decoded text; where it begins, and ends, in the text
+    begins: list[int] = []
+    ends: list[int] = []
+
     def locate(first: int, last: int) -> tuple[int, int]:
-        """Walk the escapes again, up to the span."""
-        shift = low  # text offset minus decoded offset, after the escapes so far
-        begin = finish = None
-        at = low
-        for escape in ESCAPE.finditer(text, low, stop):
-            seen = escape.start() - shift
-            if begin is None and first < seen + 1:
-                begin = first + shift if first < seen else escape.start()
-            if last <= seen:
-                finish = last + shift
-                break
-            shift += escape.end() - escape.start() - 1
-            at = escape.end()
-            if last == seen + 1:
-                finish = at
-                break
-        begin = first + shift if begin is None else begin
-        return begin, last + shift if finish is None else finish
+        """Look the span up among the escapes, which are walked again once, for the first finding."""
+        if not seen:
+            shift = low  # text offset minus decoded offset, after the escapes so far
+            for escape in ESCAPE.finditer(text, low, stop):
+                begin, end = escape.span()
+                seen.append(begin - shift)
+                begins.append(begin)
+                ends.append(end)
+                shift += end - begin - 1
+            seen.append(len(decoded))
+            begins.append(stop)
+            ends.append(stop)
+        one = bisect.bisect_left(seen, first)
+        other = bisect.bisect_left(seen, last - 1)
+        inside = seen[other] == last - 1  # the span ends with an escape
+        return first - seen[one] + begins[one], ends[other] if inside else last - seen[other] + begins[other]
 
     return Opened(decoded, low, stop, locate)
 
