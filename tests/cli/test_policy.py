@@ -151,3 +151,25 @@ def test_a_file_that_is_not_there_is_a_fault(tmp_path):
     """The command line turns the fault into exit code 2."""
     with pytest.raises(ConfigFault, match="can't be read"):
         run("check", str(tmp_path / "none.cedar"))
+
+
+@pytest.mark.parametrize("let", ["sendDisguised", "sendLocal", "sendApproved", "blocked"])
+def test_a_new_policy_passes_its_case(let, tmp_path, monkeypatch, capsys):
+    """What `new` writes is checked, and its case holds beside the pack; it never writes over a file."""
+    monkeypatch.chdir(tmp_path)
+    assert run("new", "acme.badges", "--kind", "infrastructure.acme", "--let", let) == 0
+    assert capsys.readouterr().out == "acme.badges.cedar\nacme.badges.cases.toml\n"
+    assert run("test", "acme.badges.cedar", "--json") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["failed"] == 0
+    with pytest.raises(ConfigFault, match="there already"):
+        run("new", "acme.badges", "--kind", "pii")
+
+
+def test_a_new_policy_of_no_family_is_refused(tmp_path, monkeypatch):
+    """A kind that no family has, or a name that is none, writes nothing."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigFault, match="no family"):
+        run("new", "acme.x", "--kind", "badges")
+    with pytest.raises(ConfigFault, match="not a name"):
+        run("new", "../x", "--kind", "pii")
+    assert list(tmp_path.iterdir()) == []

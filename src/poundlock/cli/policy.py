@@ -1,6 +1,6 @@
 """`poundlock policy`: check, test and show the policies in force; what needs records is in `policy_records`.
 
-It must never change a policy, and never say that all is well when nothing was looked at.
+It must never change a policy that is there, and never say that all is well when nothing was looked at.
 
 Exit 0: all is well. Exit 1: a problem in a policy, or a case that fails. Exit 2: usage or fault.
 """
@@ -36,11 +36,20 @@ def add_parser(subparsers: Any) -> None:
         action.add_argument("--json", action="store_true", help="print JSON, one object a line")
     show.add_argument("--schema", action="store_true", help="print the schema: all the words that a policy may use")
     policy_records.add_actions(actions)
+    new = actions.add_parser("new", help="write a policy and its case, to begin with")
+    new.add_argument("id", help="its name, such as acme.badges; NAME.cedar and NAME.cases.toml are written here")
+    new.add_argument("--kind", required=True, help="what it is about: a kind or family, such as secret.acme or pii")
+    new.add_argument(
+        "--let",
+        choices=("sendDisguised", "sendLocal", "sendApproved", "blocked"),
+        default="sendApproved",
+        help="the loosest that it lets happen (default: sendApproved)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one action and give its exit code. Raises `ConfigFault`."""
-    own = {"check": _check, "test": _test, "show": _show}
+    own = {"check": _check, "test": _test, "show": _show, "new": _new}
     return own.get(args.action, policy_records.run)(args)
 
 
@@ -102,6 +111,38 @@ def _show(args: argparse.Namespace) -> int:
         _say(args, _policy(policy), _told(policy))
     if not args.json:
         sys.stdout.write(f"{len(policies.policies)} policies, digest {policies.digest}\n")
+    return 0
+
+
+def _new(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from poundlock.adapters import policyfiles
+    from poundlock.core.errors import ConfigFault
+    from poundlock.core.policy import cases, ladder
+    from poundlock.core.policy.decide import Policies
+
+    rungs = [rung.value for rung in ladder.OUTBOUND]
+    shut = rungs[: rungs.index(args.let)] if args.let in rungs else rungs
+    closed = ", ".join(f'Action::"{rung}"' for rung in shut)
+    text = (
+        f'@id("{args.id}")\n@reason("This leaves only as our rules allow.")\n'
+        f'@advice("Leave it out, or ask the owner of this policy.")\n@control("{args.id.partition(".")[0]}")\n'
+        f"forbid (\n  principal,\n  action in [{closed}],\n"
+        f'  resource in Kind::"{args.kind}"\n);\n'
+    )
+    case = (
+        f'[[case]]\nnote = "{args.kind} is {args.let}."\nfacts.local_model = {str(args.let == "sendLocal").lower()}\n'
+        f'facts.found = [{{ kind = "{args.kind}" }}]\nwant = {{ rung = "{args.let}", reasons = ["{args.id}"] }}\n'
+    )
+    Policies.compile({f"{args.id}.cedar": text}, policyfiles.schema())
+    cases.read(case, source=f"{args.id}.cases.toml")
+    written = {Path(f"{args.id}.cedar"): text, Path(f"{args.id}.cases.toml"): case}
+    if there := [str(path) for path in written if path.exists()]:
+        raise ConfigFault(f"{there[0]} is there already.", advice="Choose another name; nothing was written.")
+    for path, content in written.items():
+        path.write_text(content, encoding="utf-8")
+        sys.stdout.write(f"{path}\n")
     return 0
 
 

@@ -69,7 +69,10 @@ def _records(settings: Settings, days: int) -> Iterator[Record]:
     from poundlock.core.audit import record_of
 
     since = time.time_ns() - days * DAY
-    reading = Reading(places.database(places.state_folder(settings)))
+    database = places.database(places.state_folder(settings))
+    if not database.exists():
+        return  # nothing was sent yet
+    reading = Reading(database)
     try:
         yield from (record_of(row) for row in reading.rows() if row.at >= since)
     finally:
