@@ -181,7 +181,8 @@ def routes() -> str:
             """
             The same paths are served under `/p/NAME/…` for a configured provider NAME, and under `/t/TOKEN/…` for
             tools that can set no header; both prefixes may be there. `GET /healthz` is answered by the gateway
-            itself.
+            itself. So are `POST /leases` and `DELETE /leases/ID`, where a task asks for a lease and gives it back;
+            what is below `/x/NAME/` goes to the resource NAME, with its secret put on (docs/how-to/leases.md).
             """
         ),
     ]

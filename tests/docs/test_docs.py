@@ -36,7 +36,7 @@ HOSTS = frozenset(
 )
 """Hosts that pages written by hand may name, besides `example.com`."""
 PLACES = re.compile(
-    r"/(?:etc/poundlock|mnt/audit|home/ada|tmp/poundlock-demo|dev/urandom|p/|t/|v1|healthz|drop|oauth/)"
+    r"/(?:etc/poundlock|mnt/audit|home/ada|tmp/poundlock-demo|dev/urandom|p/|t/|v1|healthz|drop|oauth/|leases|x/)"
 )
 WRITTEN = [page for page in PAGES if "reference" not in page.parts]
 

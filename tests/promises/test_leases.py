@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
 
 import pytest
 
@@ -21,6 +22,8 @@ from poundlock.adapters.credentials import digest, fresh
 from poundlock.core.identity.registry import Tool
 from poundlock.core.identity.tasks import Task, narrowed
 from poundlock.core.leases import Lease, handle
+from poundlock.gateway.issuing import EXCHANGE
+from tests.cli.issuer import issuer
 from tests.gateway.dialects import ANTHROPIC
 from tests.gateway.running import PLAIN, ROOT, Gate, running, until
 from tests.postgres import Postgres, programs
@@ -237,7 +240,7 @@ def test_the_tool_of_a_run(server: Postgres, tmp_path_factory: pytest.TempPathFa
     """`run --grant`: a tool with the role's variables, its model traffic recorded beside it, and no key anywhere."""
     script = (
         "import json, os, subprocess, urllib.request\n"
-        "query = 'TABLE shop.parcel'\n"
+        "query = 'TABLE shop.parcel ORDER BY id'\n"
         "print(subprocess.run(['psql', '-qtAXc', query], capture_output=True, text=True))\n"
         f"body = json.dumps({ANTHROPIC.body('hello')!r}).encode()\n"
         "head = {'content-type': 'application/json', 'x-api-key': os.environ['ANTHROPIC_API_KEY']}\n"
@@ -275,6 +278,48 @@ def test_the_tool_of_a_run(server: Postgres, tmp_path_factory: pytest.TempPathFa
             with contextlib.suppress(OSError):
                 assert not path.is_file() or key.encode() not in path.read_bytes()
     assert server.roles() == []
+
+
+def test_a_job_with_a_token_of_its_forge(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """An ID token in GitHub's shape becomes a task, the task a lease; another repository's token becomes nothing."""
+    with issuer() as forge:
+        workload = f"""
+[identity.workloads.deploy]
+issuer = "{forge.url}"
+claims = {{ repository = "northwind/orders", ref = "refs/heads/main" }}
+tool = "ci-orders"
+scopes = ["send", "lease:postgres:orders:read"]
+minutes = 10
+"""
+        with running(tmp_path_factory.mktemp("ci"), RESOURCES + workload) as gate:
+            gate.mock.play(PLAIN)
+            add = ("tools", "add", "ci-orders", "--sort", "ci", "--owner", "ada", "--state", "active")
+            assert gate.command(*add)[0] == 0
+            job = {"aud": "poundlock", "sub": "repo:northwind/orders:ref:refs/heads/main", "ref": "refs/heads/main"}
+            assert _vouched(gate, forge.token(**job, repository="northwind/other"))[0] == 400
+            status, said = _vouched(gate, forge.token(**job, repository="northwind/orders"))
+            assert status == 200, said
+            status, lease = asked(gate, said["access_token"])
+            assert status == 200, lease
+            done = server.psql(lease["variables"], "-c", "SELECT count(*) FROM shop.parcel")
+            assert done.communicate(timeout=10)[0] == "2\n"
+            assert asked(gate, said["access_token"], "postgres:orders:write")[0] == 400
+            record = gate.record(lease["lease"], "lease")
+            assert (record["tool"], record["owner"], record["task"]) == ("ci-orders", "ada", said["task"])
+            revoke(gate, said["task"])
+            until(lambda: gone(server, lease["handle"]))
+
+
+def _vouched(gate: Gate, token: str) -> tuple[int, dict[str, Any]]:
+    """Give an issuer's token for a task's, as a job does."""
+    form = {
+        "grant_type": EXCHANGE,
+        "subject_token": token,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+    }
+    head = {"content-type": "application/x-www-form-urlencoded"}
+    answer = gate.raw("/oauth/token", urlencode(form).encode(), head)
+    return answer.status, json.loads(answer.body)
 
 
 def _half_made(gate: Gate, server: Postgres, task: str) -> str:
