@@ -480,7 +480,10 @@ class PassageBody:
         tree = self._tree
         for member, at in self._members.items():
             tree[member] = msgspec.Raw(pieces[at])
-        tree[listed] = msgspec.Raw(b"[" + b",".join([pieces[at] for at in items]) + b"]")
+        parts = [pieces[at] for at in items] or [b""]
+        parts[0] = b"[" + parts[0]
+        parts[-1] += b"]"  # the brackets by themselves would take two copies of the whole
+        tree[listed] = msgspec.Raw(b",".join(parts))
         try:
             return body.encode(tree, self.document.segments, self._slots, rest)
         finally:
