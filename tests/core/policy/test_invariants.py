@@ -58,6 +58,17 @@ def space() -> Iterator[Facts]:
         some, TOOLS, LABELS, ("personal", "team", "strict"), ("enforce", "monitor"), (False, True), DESTINATIONS[::4]
     ):
         yield facts(*groups, to=to, who=who, labels=labels, profile=profile, mode=mode, local_model=local)
+    for groups, account, budgets, intent, profile, local, to in itertools.product(
+        some,
+        ("organisation", "personal", "elsewhere"),
+        ((), ("few",)),
+        ("unsure", "data"),
+        ("personal", "team", "strict"),
+        (False, True),
+        DESTINATIONS[::4],
+    ):
+        asked = facts(*groups, to=to, profile=profile, local_model=local, account=account, budgets=budgets)
+        yield msgspec.structs.replace(asked, intent=intent, action="act" if intent == "data" else "unsure")
     for kind, tier, origin, new, values, to in itertools.product(
         reversed(KINDS), TIERS, ORIGINS, (True, False), (1, 12), DESTINATIONS
     ):
@@ -171,6 +182,25 @@ def teams_know_their_tools(asked: Facts, answer: Answer, _: Policies) -> bool:
     return registered or asked.profile == "personal" or answer.rung is Rung.BLOCKED
 
 
+def teams_use_their_accounts(asked: Facts, answer: Answer, _: Policies) -> bool:
+    """Send nothing of a team's through an account that is not theirs, or not for this repository."""
+    theirs = asked.account in {"organisation", "unknown"} or asked.profile == "personal" or asked.destination.local
+    return theirs or answer.rung not in CLOUD
+
+
+def budgets_hold(asked: Facts, answer: Answer, _: Policies) -> bool:
+    """Send nothing more past a budget without somebody's consent."""
+    return not asked.budgets or asked.destination.local or answer.rung not in CLOUD
+
+
+def intent_never_loosens(asked: Facts, answer: Answer, policies: Policies) -> bool:
+    """Decide alike whatever the conversation seems to be about."""
+    if asked.intent == "unsure":
+        return True
+    plain = policies.decide(msgspec.structs.replace(asked, intent="unsure", action="unsure"))
+    return (plain.rung, plain.treatments) == (answer.rung, answer.treatments)
+
+
 def monitor_decides_alike(asked: Facts, answer: Answer, policies: Policies) -> bool:
     """Decide in monitor mode as in enforce mode: what it shows is what would happen."""
     if asked.mode == "enforce":
@@ -193,6 +223,11 @@ INVARIANTS: dict[Callable[[Facts, Answer, Policies], bool], Callable[[], Policie
     code_needs_agreement: lambda: mutant(without=("code.agreement",)),
     restricted_repositories_stay: lambda: mutant(without=("repository.restricted",)),
     teams_know_their_tools: lambda: mutant(without=("tool.unregistered.team",)),
+    teams_use_their_accounts: lambda: mutant(without=("account.personal",)),
+    budgets_hold: lambda: mutant(without=("budget.spent",)),
+    intent_never_loosens: lambda: mutant(
+        extra=f'{X} forbid (principal, {RUNGS}, resource) when {{ resource.exchange.intent == "data" }};'
+    ),
     monitor_decides_alike: lambda: mutant(
         extra=f'{X} forbid (principal, {RUNGS}, resource) when {{ resource.exchange.mode == Mode::"monitor" }};'
     ),
@@ -209,7 +244,7 @@ def test_the_default_pack_keeps_every_invariant():
         assert answer.errors == ()
         broken = [invariant.__name__ for invariant in INVARIANTS if not invariant(each, answer, policies)]
         assert broken == [], each
-    assert asked == 12 * 3 * 4 * 2 * 2 * 17 + 4 * 3 * 3 * 3 * 2 * 2 * 5
+    assert asked == 12 * 3 * 4 * 2 * 2 * 17 + 4 * 3 * 3 * 3 * 2 * 2 * 5 + 4 * 3 * 2 * 2 * 3 * 2 * 5
 
 
 @pytest.mark.parametrize("invariant", INVARIANTS, ids=lambda invariant: invariant.__name__)
