@@ -30,6 +30,8 @@ _NEAR = 700
 """Signs that stand so near each other count together."""
 _MOST = 64
 """Signs of one kind and places of one anchor that are looked at in a text."""
+_ABOUT_IT = 0.45
+"""What a score counts in a text whose subject is injection itself."""
 _TOLD = 0.35
 """What an order in quotes counts."""
 _HIDDEN = 30.0
@@ -112,7 +114,10 @@ _ABOUT = re.compile(
 _SUBJECT = re.compile(
     r"prompt[- ]injection|jailbreak|injection attack|injections?\b|owasp|red[- ]team|\bcve-\d|hidden instruction"
 )
-_QUOTED = re.compile(r"`[^`\n]{4,400}`|[\"“«„‘][^\"“”«»’\n]{8,400}[\"”»“’]|^\s{0,3}>[^\n]{8,400}", re.MULTILINE)
+_QUOTED = re.compile(
+    r"`[^`\n]{4,400}`|[\"“«„‘][^\"“”«»’\n]{8,400}[\"”»“’]|^\s{0,3}>[^\n]{8,400}|^\s{0,8}(?:-\w, )?--[a-z][^\n]{8,400}",
+    re.MULTILINE,
+)
 _FENCED = re.compile(r"^```[^\n]*\n.{1,20000}?^```|<code>.{1,4000}?</code>", re.MULTILINE | re.DOTALL)
 _MEMBER = re.compile(r"(?:[:=]\s*\(?|^|\"\"|content:\s*)$")
 """What stands before a quote that is a value (`"note": "…"`), not somebody's words."""
@@ -134,7 +139,8 @@ def find(text: str) -> Orders:
         inner = _scored(reading.text, veils.Vocabulary(reading.text))
         if inner.score >= 40 and inner.score > (0 if reading.kind == "encoded" else found.score):
             kinds |= inner.kinds | {reading.kind}
-            score = max(score, inner.score + 30)
+            # A text about injection shows samples, also encoded ones.
+            score = max(score, (inner.score + _HIDDEN) * (_ABOUT_IT if _SUBJECT.search(low) else 1.0))
             signs.append(Sign(reading.kind, reading.start, reading.end))
     if not text.isascii():
         for start, end, weight in _invisible(text, bool(kinds)):
@@ -218,8 +224,10 @@ def _scored(low: str, vocabulary: veils.Vocabulary) -> _Weighed:
         if (joined := _joined(each)) > best:
             best, kinds = joined, frozenset(each)
     about = {match[0] for low_, high in regions for match in _ABOUT.finditer(low, low_, high)}
-    if len(about) >= 2 or _SUBJECT.search(low):
-        best *= max(0.4, 1.0 - 0.14 * max(2, len(about)))
+    if _SUBJECT.search(low):
+        best *= _ABOUT_IT
+    elif len(about) >= 2:
+        best *= max(0.4, 1.0 - 0.14 * len(about))
     return _Weighed(best, tuple(sign for sign, _ in signs), kinds)
 
 

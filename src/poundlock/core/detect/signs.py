@@ -222,7 +222,7 @@ PATTERNS: tuple[Pattern, ...] = tuple(
             "persist",
             40,
             "long-term memory|save to memory|future sessions|every conversation|all sessions|future conversations",
-            r"\b(?:save to|store in (?:your )?(?:long-term )?)memory|\bstore in your long-term memory|\bin (?:all future (?:sessions|conversations)|every conversation)|\b(?:every agent|future sessions of the assistant)",
+            r"\bsave to memory|\bstore in (?:your )?(?:long-term )?memory|\bin (?:all future (?:sessions|conversations)|every conversation)|\b(?:every agent|future sessions of the assistant)",
             None,
         ),
         (

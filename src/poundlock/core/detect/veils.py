@@ -153,7 +153,7 @@ def unseen(text: str) -> int:
 
 def _around(low: str, anchors: tuple[str, ...]) -> list[tuple[int, int]]:
     """Give the merged pieces around the first places of each anchor."""
-    found = []
+    found: list[tuple[int, int]] = []
     for anchor in anchors:
         at = low.find(anchor)
         while at >= 0 and len(found) < _PIECES:
