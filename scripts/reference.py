@@ -183,6 +183,7 @@ def routes() -> str:
             tools that can set no header; both prefixes may be there. `GET /healthz` is answered by the gateway
             itself. So are `POST /leases` and `DELETE /leases/ID`, where a task asks for a lease and gives it back;
             what is below `/x/NAME/` goes to the resource NAME, with its secret put on (docs/how-to/leases.md).
+            Hooks of agents ask at `POST /hook/AGENT` (docs/how-to/hooks.md).
             """
         ),
     ]
