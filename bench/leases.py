@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from tests.adapters.brokers.leasing import lease
 from tests.postgres import Postgres, programs
@@ -46,13 +44,11 @@ def main() -> int:
         sys.stderr.write("There is no PostgreSQL server on this machine.\n")
         return 2
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        server = Postgres(Path(folder) / "server")
-        try:
-            made, ended = asyncio.run(measured(server.address, count))
-        finally:
-            server.stop()
+    server = Postgres()
+    try:
+        made, ended = asyncio.run(measured(server.address, count))
+    finally:
+        server.stop()
     for name, times in (("mint", made), ("revoke", ended)):
         p95 = statistics.quantiles(times, n=20)[-1]
         sys.stdout.write(f"{name:8} p50 {statistics.median(times):6.1f} ms  p95 {p95:6.1f} ms  of {count}\n")

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,20 +31,19 @@ def programs() -> Path | None:
 class Postgres:
     """A running server with a database `orders`."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make the cluster in an empty folder, and start it."""
+    def __init__(self) -> None:
+        """Make the cluster in a folder of its own, and start it.
+
+        It is none of pytest's: those are shut to all but their owner, and the server refuses to run as root.
+        """
         bins = programs()
         assert bins is not None
         self.bins = bins
-        self.folder = folder
-        folder.mkdir(parents=True)
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="poundlock-pg-"))
         self._as: list[str] = []
-        if os.geteuid() == 0:  # the server refuses to run as root
+        if os.geteuid() == 0:
             user = "postgres" if _known("postgres") else "nobody"
             shutil.chown(folder, user)
-            for place in folder.parents:
-                if place.stat().st_uid == 0 and not place.stat().st_mode & 0o001:
-                    place.chmod(place.stat().st_mode | 0o011)
             self._as = ["runuser", "-u", user, "--"]
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -97,9 +97,10 @@ class Postgres:
         )
 
     def stop(self) -> None:
-        """Stop the server at once."""
+        """Stop the server at once, and take its folder away."""
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "stop")
         self.process.wait(20)
+        shutil.rmtree(self.folder)
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as, str(self.bins / program), *arguments]

@@ -55,9 +55,9 @@ class Opened(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server() -> Iterator[Postgres]:
     """Give a running PostgreSQL, of whose administrator the gateways know."""
-    made = Postgres(tmp_path_factory.mktemp("postgres") / "server")
+    made = Postgres()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ORDERS_ADMIN", made.address)
         yield made

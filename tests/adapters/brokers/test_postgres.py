@@ -20,9 +20,9 @@ WRITE = Level(writes=True, schemas=("shop",))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server():
     """Give a running server."""
-    made = Postgres(tmp_path_factory.mktemp("postgres") / "server")
+    made = Postgres()
     yield made
     made.stop()
 
