@@ -138,3 +138,22 @@ def test_audit_shared(settings, capsys):
     assert out.endswith("0 exchanges were stopped, 0 stayed inside the boundary.\n")
     assert run("audit", "shared", "--person", "joan", "--json", "--config", settings) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_bundles(settings, tmp_path, capsys):
+    """What was signed here is unpacked where this key is named, and nowhere else; a bad policy is not signed."""
+    team, out = tmp_path / "team.cedar", tmp_path / "team.bundle"
+    team.write_text(TIGHTER)
+    assert run("policy", "bundle", str(out), str(team), "--config", settings) == 0
+    key = capsys.readouterr().out.split()[-1]
+    assert run("policy", "verify", str(out), "--key", key, "--out", str(tmp_path / "in")) == 0
+    assert capsys.readouterr().out.startswith("team.cedar\nThe signature is good, of ")
+    assert (tmp_path / "in" / "team.cedar").read_text() == TIGHTER
+    with pytest.raises(ConfigFault, match="not named"):
+        run("policy", "verify", str(out), "--key", "0" * len(key))
+    out.write_text(out.read_text().replace("No mail", "No male"))
+    with pytest.raises(ConfigFault, match="altered"):
+        run("policy", "verify", str(out), "--key", key)
+    team.write_text("nonsense")
+    with pytest.raises(ConfigFault, match="does not parse"):
+        run("policy", "bundle", str(out), str(team), "--config", settings)

@@ -49,7 +49,16 @@ def add_actions(actions: Any) -> None:
     render.add_argument("--format", choices=("markdown", "html"), default="markdown", help="default: markdown")
     acknowledge = actions.add_parser("acknowledge", help="put on record that you have read the page")
     acknowledge.add_argument("--list", action="store_true", help="list who has, for the page as it now is")
-    for action in (replay, explain, render, acknowledge):
+    bundle = actions.add_parser(
+        "bundle", help="put policies, cases and rules into one file, signed with this machine's key"
+    )
+    bundle.add_argument("out", metavar="OUT", help="the file to write")
+    bundle.add_argument("files", nargs="+", metavar="FILE", help="*.cedar and *.toml files")
+    verify = actions.add_parser("verify", help="check a bundle's signature, and unpack it")
+    verify.add_argument("bundle", metavar="BUNDLE", help="the file that `bundle` wrote")
+    verify.add_argument("--key", required=True, metavar="FINGERPRINT", help="the key that must have signed it")
+    verify.add_argument("--out", metavar="FOLDER", help="where to put its files")
+    for action in (replay, explain, render, acknowledge, bundle):
         action.add_argument("--config", metavar="FILE", help="configuration file")
     for action in (replay, explain):
         action.add_argument("--json", action="store_true", help="print JSON, one object a line")
@@ -57,7 +66,14 @@ def add_actions(actions: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one action and give its exit code. Raises: `Fault`, `ConfigFault`."""
-    return {"replay": _replay, "explain": _explain, "render": _render, "acknowledge": _acknowledge}[args.action](args)
+    return {
+        "replay": _replay,
+        "explain": _explain,
+        "render": _render,
+        "acknowledge": _acknowledge,
+        "bundle": _bundle,
+        "verify": _verify,
+    }[args.action](args)
 
 
 def _in_force(settings: Settings) -> Policies:
@@ -223,6 +239,47 @@ def _acknowledge(args: argparse.Namespace) -> int:
 
     asyncio.run(put())
     sys.stdout.write(f"It is on record that {by} has read version {version}.\n")
+    return 0
+
+
+def _bundle(args: argparse.Namespace) -> int:
+    import os
+    from pathlib import Path
+
+    from poundlock.adapters import keys
+    from poundlock.core.audit import key_fingerprint
+    from poundlock.core.policy import bundle
+
+    settings = places.read_settings(args.config)
+    policyfiles.load([name for name in args.files if name.endswith(".cedar")])  # what does not compile is not signed
+    master = keys.load(places.state_folder(settings) / "master.key", os.environ, place=settings.state.master_key)
+    files = {Path(name).name: policyfiles.text(Path(name)) for name in args.files}
+    if len(files) < len(args.files):
+        raise ConfigFault("Two of the files have the same name.", advice="Rename one of them.")
+    Path(args.out).write_bytes(bundle.made(files, time.time_ns(), master.public, master.sign))
+    sys.stdout.write(f"{args.out}: {len(files)} files, signed with the key {key_fingerprint(master.public)}\n")
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from poundlock.adapters import keys
+    from poundlock.core.audit import key_fingerprint
+    from poundlock.core.policy import bundle
+
+    wanted = args.key.lower()
+    try:
+        data = Path(args.bundle).read_bytes()
+    except OSError as fault:
+        raise ConfigFault(f"{args.bundle} can't be read: {fault.strerror}.", advice="Check the path.") from None
+    found = bundle.opened(data, lambda key: key_fingerprint(key) == wanted, keys.check_signature)
+    for name, text in found.files.items():
+        if args.out:
+            Path(args.out).mkdir(parents=True, exist_ok=True)
+            (Path(args.out) / name).write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{name}\n")
+    sys.stdout.write(f"The signature is good, of {datetime.fromtimestamp(found.at / 1e9, UTC):%Y-%m-%d %H:%M} UTC.\n")
     return 0
 
 
