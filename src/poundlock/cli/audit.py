@@ -322,7 +322,7 @@ def _told(row: Shared) -> str:
     ]
     lines += [f"  approved      {row.approvals} exchanges left because a person said so"] if row.approvals else []
     lines += [
-        f"  {dict(_TREATED)[each.treatment]:<13} {each.count} × {_plain(each.kind)}, {each.values} values, "
+        f"  {dict(_TREATED)[each.treatment]:<13} {each.findings} × {_plain(each.kind)}, {each.values} values, "
         f"{each.origin}, {each.tier}"
         for each in row.content
     ]

@@ -26,7 +26,7 @@ class Content(NamedTuple):
     treatment: str
     origin: str
     tier: str
-    count: int
+    findings: int
     values: int
 
 
