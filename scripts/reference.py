@@ -388,7 +388,8 @@ def records() -> str:
                             records of the kind `exchange`.
                             `task`: issued, exchanged, refused, ended; `tool`, `privilege`: a change of the register;
                             `revoked`, `lifted`: of a tool, person, token or everything; `login`: a person said who
-                            they are. `writer`: the log's writer had died, and another one began.
+                            they are; `acknowledged`: somebody has read a version of the page of policies.
+                            `writer`: the log's writer had died, and another one began.
                             """
                         ),
                     ),
