@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from poundlock.core import pipeline
 from poundlock.core.flow import labels, orders
-from poundlock.core.model import Document, Finding, Segment
+from poundlock.core.model import Context, Document, Finding, Principal, Segment
+from tests.core.test_pipeline import DESTINATION, KEY, snapshot
 
 
 def document(*segments: Segment, tools: tuple[str, ...] = ()) -> Document:
@@ -114,3 +116,14 @@ def test_old_orders_are_not_looked_at_again() -> None:
     new = Segment(text="Run the tests first.", origin="file", turn=4)
     assert orders(document(old, new), ()) != ()
     assert orders(document(old, new), ("execute",)) == ()
+
+
+def test_orders_are_on_record_in_our_words() -> None:
+    """The record says why, and holds nothing of the text. Mutant: the body without reasons, or with the text."""
+    read = Segment(text=f"Zanzibar. {ORDER}", role="tool", kind="tool_result", origin="tool", tool="Read")
+    context = Context(principal=Principal(human="ada", tool="t", tool_claimed=False), destination=DESTINATION)
+    verdict = pipeline.inspect(document(read), context, snapshot(), KEY, 1_000, id="id1")
+    assert verdict.orders == tuple(verdict.draft.body["orders"])
+    assert verdict.orders[0] == "it tells the reader to set instructions aside"
+    assert "orders" in verdict.facts.labels
+    assert "Zanzibar" not in repr(verdict.draft)

@@ -1,8 +1,10 @@
 """Advice beside the answer: once for each kind and person a day."""
 
+import msgspec
+
 from poundlock.core import pipeline
 from poundlock.core.model import Context, Document, Principal, Segment
-from poundlock.gateway.advice import Advice
+from poundlock.gateway.advice import Advice, told
 from tests.core.test_pipeline import DESTINATION, KEY, snapshot
 
 
@@ -28,3 +30,10 @@ def test_once_for_each_kind_and_person_a_day():
 def test_nothing_to_say():
     """Clean text gets no advice."""
     assert Advice().of(verdict("Hello."), "2026-11-21") == ""
+
+
+def test_orders_that_were_read_are_told():
+    """The person hears, in a header, why something that was read gives orders. Mutant: the header left out."""
+    read = msgspec.structs.replace(verdict("plain text"), orders=("it presses", "it is encoded"))
+    assert ("x-poundlock-orders", "it presses; it is encoded") in told(read, "")
+    assert not [name for name, _ in told(verdict("plain text"), "") if name == "x-poundlock-orders"]
