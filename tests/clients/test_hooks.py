@@ -198,3 +198,27 @@ def test_claude_code_asks_by_itself(bench: Bench, client: Callable[[str], None])
     assert (bench.project / "result.txt").read_text() == bench.fakes.values["GITHUB_TOKEN"]
     assert "would send a file of credentials" in _told(bench)
     bench.grade()
+
+
+def test_behind_run_hooks_ask_its_gateway(bench: Bench, client: Callable[[str], None]) -> None:
+    """Under `poundlock run` hooks ask that run's gateway, and texts pass them as they are: the wire disguises."""
+    client("claude-code")
+    _hooked(bench, "claude-code", port=9)
+    config = bench.home / "poundlock.toml"
+    with config.open("a") as file:
+        file.write(f'[providers.anthropic]\nupstream = "{bench.provider.url}"\nformat = "anthropic"\n')
+    (bench.project / "notes.txt").write_text((bench.project / "settings.env").read_text())
+    read = {"tool": "Read", "input": {"file_path": str(bench.project / "notes.txt")}}
+    write = {"tool": "Write", "input": {"file_path": str(bench.project / "result.txt"), "content": "{{github}}"}}
+    turns = [[read], [write], [{"text": "It is {{github}}."}]]
+    bench.provider.play({"copy": _COPY, "turns": [{"blocks": turn} for turn in turns]})
+    own = {"ANTHROPIC_API_KEY": launch.KEY, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+
+    outcome = launch.under_run(
+        "claude-code", bench.home, bench.project, own, "-p", "Copy the token.", "--allowedTools", "Read,Write"
+    )
+
+    token = bench.fakes.values["GITHUB_TOKEN"]
+    assert (outcome.code, outcome.out.strip()) == (0, f"It is {token}."), outcome
+    assert (bench.project / "result.txt").read_text() == token
+    bench.grade()
