@@ -40,12 +40,13 @@ def orders(document: Document, before: Iterable[str]) -> tuple[str, ...]:
     """Say why something that was read gives orders to the assistant; nothing where none of the new texts does.
 
     Looked at is what stands after the last answer but one, or all of a conversation that nothing is known of. What a
-    person typed and what the model said are not looked at.
+    person typed, what the model said and what the client itself instructs are not looked at.
     """
     reasons: dict[str, None] = {}
 
     def gives(segment: Segment) -> bool:
-        if segment.origin not in _READ or segment.role == "assistant" or segment.opaque:
+        # A client's own instructions and its tools' descriptions speak to the assistant: that is what they are for.
+        if segment.origin not in _READ or segment.role in {"assistant", "system"} or segment.opaque:
             return False
         found = ordering.find(segment.text)
         if found.score >= ordering.ORDERED:
