@@ -56,7 +56,7 @@ def test_redirections_and_documents() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a=$(", "$CMD x", "${x}rl y", "exec 3<>/dev/tcp/h/80", "cd /tmp\n\\curl x", "x" * 70_000, "a\0b", "echo 'open"],
+    ["a=$(", "one `a` `b`", "$CMD x", "${x}rl y", "exec 3<>/dev/tcp/h/80", "cd /tmp\n\\curl x", "x" * 70_000, "a\0b", "echo 'open"],
 )
 def test_unreadable(text: str) -> None:
     """What has no plain meaning is unreadable. Mutants: errors of the grammar ignored; an expanded name trusted."""
@@ -97,7 +97,9 @@ two() { printf '%s\\n' two >&9; }
 def test_against_bash(line: str) -> None:
     """Whatever bash itself runs of a readable line is among the commands that were read."""
     script = parse(line)
-    assert script.readable
+    assert script.readable or line.count("`") > 2
+    if not script.readable:
+        return
     read = {each.words[0].text for each in script.commands if each.words}
     ran = (
         subprocess.run(["bash", "-c", f"exec 9>&1 >/dev/null 2>&1\n{RAN}\n{line}"], stdout=subprocess.PIPE, check=False)

@@ -224,6 +224,8 @@ class _Reader:
             if child.is_error or child.is_missing:
                 self.readable = False
         words += after
+        if any("`" in word.text for word in words):
+            self.readable = False  # the grammar takes two substitutions in backticks for one
         if words and not words[0].literal:
             self.readable = False
         self.commands.append(Command(tuple(words), tuple(assignments), tuple(own), given, piped))
