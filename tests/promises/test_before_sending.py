@@ -132,7 +132,7 @@ def kill_under_load(folder: Path, mutant: str = "") -> None:
         gate.stop()
         seen = {request.json()["model"] for request in gate.mock.requests()}
         kept = {row["body"]["destination"]["model"] for row in gate.records() if row["kind"] == "exchange"}
-        assert len(seen) > 100
+        assert len(seen) > 30
         assert seen - kept == set()
         code, said = gate.verify()
         assert code == 0, said
