@@ -94,9 +94,28 @@ async def world(folder: Path, gateway: plane.Plane, parent: Parent | None = None
     )
     trust = ssl.create_default_context(cadata=own.pem.decode())
     trust.set_alpn_protocols(["h2", "http/1.1"])
-    server = await asyncio.start_server(interception, "127.0.0.1", 0, limit=HEAD)
+    taken: set[asyncio.Task[None]] = set()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        taken.add(task)
+        try:
+            await interception(reader, writer)
+        finally:
+            writer.close()
+            taken.discard(task)
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0, limit=HEAD)
     async with server:
-        yield World(server.sockets[0].getsockname()[1], trust)
+        try:
+            yield World(server.sockets[0].getsockname()[1], trust)
+        finally:
+            # A closed server leaves its connections open, and they would be told of in another test.
+            for task in list(taken):
+                task.cancel()
+            await asyncio.gather(*taken, return_exceptions=True)
+            await asyncio.sleep(0)
 
 
 def body_of(answer: bytes) -> Any:
