@@ -241,6 +241,8 @@ def cost_of_a_turn(gate: Gate) -> None:
     """Send a long history once, then once more with a new turn: it must take far less work the second time."""
     words = "The lock keeper opens the upper gate when the chamber is full. "
     talk = [(words * 700) + f"{number}: mail {canary.email()}" for number in range(101)]
+    # What a worker does once only is no cost of a turn.
+    assert gate.ask(ANTHROPIC, ANTHROPIC.body(words * 9_000)).status == 200
     spent = []
     for more in (0, 2, 4, 6):
         before = gate.cpu()

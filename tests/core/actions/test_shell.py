@@ -56,7 +56,17 @@ def test_redirections_and_documents() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a=$(", "one `a` `b`", "$CMD x", "${x}rl y", "exec 3<>/dev/tcp/h/80", "cd /tmp\n\\curl x", "x" * 70_000, "a\0b", "echo 'open"],
+    [
+        "a=$(",
+        "one `a` `b`",
+        "$CMD x",
+        "${x}rl y",
+        "exec 3<>/dev/tcp/h/80",
+        "cd /tmp\n\\curl x",
+        "x" * 70_000,
+        "a\0b",
+        "echo 'open",
+    ],
 )
 def test_unreadable(text: str) -> None:
     """What has no plain meaning is unreadable. Mutants: errors of the grammar ignored; an expanded name trusted."""
