@@ -217,11 +217,13 @@ def test_another_host_is_tunnelled_to_the_byte(tmp_path: Path, gateway: plane.Pl
     arrived = bytearray()
 
     async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while piece := await reader.read(65_536):
-            arrived.extend(piece)
-            writer.write(piece)
-            await writer.drain()
-        writer.close()
+        try:
+            while piece := await reader.read(65_536):
+                arrived.extend(piece)
+                writer.write(piece)
+                await writer.drain()
+        finally:
+            writer.close()
 
     async def go() -> bytes:
         server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
@@ -250,8 +252,10 @@ def test_an_ai_service_is_not_reached_by_its_address(tmp_path: Path, gateway: pl
     arrived = bytearray()
 
     async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        arrived.extend(await reader.read(-1))
-        writer.close()
+        try:
+            arrived.extend(await reader.read(-1))
+        finally:
+            writer.close()
 
     async def go(host: str) -> bytes:
         server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
@@ -277,9 +281,11 @@ def test_a_server_may_speak_first(tmp_path: Path, gateway: plane.Plane) -> None:
     """A tunnel is not only for TLS."""
 
     async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"SSH-2.0-x\r\n")
-        writer.write(await reader.readuntil(b"\n"))
-        writer.close()
+        try:
+            writer.write(b"SSH-2.0-x\r\n")
+            writer.write(await reader.readuntil(b"\n"))
+        finally:
+            writer.close()
 
     async def go() -> bytes:
         server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
@@ -374,9 +380,11 @@ def test_plain_http(tmp_path: Path, gateway: plane.Plane) -> None:
     seen: list[bytes] = []
 
     async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-        writer.close()
+        try:
+            seen.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        finally:
+            writer.close()
 
     async def go() -> tuple[bytes, bytes]:
         server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
